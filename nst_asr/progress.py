@@ -1,0 +1,57 @@
+"""Progress of long work: a bar with rate and time left on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from types import TracebackType
+
+from tqdm import tqdm
+
+log = logging.getLogger("nst_asr")
+
+
+class Progress:
+    """Counts the pieces of one long piece of work as they are done."""
+
+    def __init__(self, title: str, total: int, unit: str, *, start: int = 0, every_seconds: float = 30.0) -> None:
+        self.title, self.total, self.unit, self.every_seconds = title, total, unit, every_seconds
+        self.start = self.done = start
+        self._began = self._said = time.monotonic()
+        on_terminal = sys.stderr.isatty()
+        self._bar = tqdm(total=total, initial=start, desc=title, unit=unit, leave=False) if on_terminal else None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        if kind is None and self.done > self.start:
+            log.info("%s: %d %s in %.1f s", self.title, self.done - self.start, _plural(self.unit), self._seconds())
+
+    def advance(self, pieces: int = 1, note: str = "") -> None:
+        """Count `pieces` more as done; `note` goes beside the rate."""
+        self.done += pieces
+        if self._bar is not None:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(pieces)
+        elif time.monotonic() - self._said >= self.every_seconds and self.done < self.total:
+            self._said = time.monotonic()
+            rate = (self.done - self.start) / self._seconds()
+            left = (self.total - self.done) / rate
+            log.info(
+                "%s: %d of %d %s, %.2f a second, %.0f s left%s",
+                *(self.title, self.done, self.total, _plural(self.unit), rate, left),
+                f", {note}" if note else "",
+            )
+
+    def _seconds(self) -> float:
+        return max(time.monotonic() - self._began, 1e-9)
+
+
+def _plural(unit: str) -> str:
+    return unit if unit.endswith("s") else f"{unit}s"

@@ -1,0 +1,103 @@
+"""Results as files: each is made once, written aside and renamed, so that what exists is complete."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+
+class StoreError(RuntimeError):
+    """A result that cannot be written or read; the message names the file and the way out."""
+
+
+def once(path: Path, make: Callable[[Path], None]) -> Path:
+    """`path`, made by `make` unless it exists.
+
+    `make` gets a place beside `path` (same name, `.part` added) to write a file or a folder to; when it returns, that
+    is renamed to `path`. After a crash `make` is called again with the same place: a file left there is removed
+    first, a folder is left as it was, so that a long training can go on from its checkpoints.
+    """
+    if not path.exists():
+        with written_aside(path) as part:
+            make(part)
+    return path
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """A place to write to, renamed to `path` at the end of the block; a half-written file is removed."""
+    part = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part.unlink(missing_ok=True) if not part.is_dir() else None
+    try:
+        yield part
+        _sync(part)
+        os.replace(part, path)
+        _sync(path.parent)
+    except OSError as error:
+        _drop_file(part)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            free = shutil.disk_usage(path.parent).free / 2**20
+            raise StoreError(
+                f"{path}: the disk is full ({error.strerror}; {free:.0f} MiB free). Nothing half-written was left and "
+                "everything finished is kept: free some space and give the same command again."
+            ) from error
+        raise
+    except BaseException:
+        _drop_file(part)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """`text` in `path`, whole or not at all."""
+    with written_aside(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """`content` as readable JSON in `path`, whole or not at all; NaN and infinities are refused."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; StoreError names a damaged one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path}: damaged ({error}); move it away and give the same command again") from None
+
+
+def write_table(path: Path, table: pl.DataFrame, header: dict[str, str] | None = None) -> None:
+    """`table` as Parquet in `path`, whole or not at all, with `header` among the file's own key-value metadata."""
+    with written_aside(path) as part:
+        table.write_parquet(part, compression="zstd", metadata=header or {})
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """The key-value metadata of a Parquet file."""
+    try:
+        return dict(pl.read_parquet_metadata(path))
+    except pl.exceptions.PolarsError as error:
+        raise StoreError(f"{path}: damaged ({error}); move it away and give the same command again") from None
+
+
+def _sync(path: Path) -> None:
+    """Bring a file's bytes, or a folder's entries, to the disk before anything relies on them."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _drop_file(part: Path) -> None:
+    if part.is_file():
+        part.unlink()
