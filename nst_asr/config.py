@@ -115,7 +115,7 @@ def _put(target: Any, names: list[str], value: Any, setting: str) -> None:
         if last:
             target[key] = value
         elif isinstance(target, dict):
-            if not isinstance(target.get(key), dict | list):
+            if target.get(key) is None:
                 target[key] = {}
             target = target[key]
         else:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import polars as pl
 
+_IDENTITY = ("id", "size", "group", "label")
 _REQUIRED = {"id": pl.String, "size": pl.Float32, "group": pl.String}
 
 
@@ -38,8 +39,8 @@ class Unlabeled:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of every row in order."""
-        return fingerprint(self.rows)
+        """A digest of ids, sizes, groups and labels in order; where the inputs lie may change."""
+        return fingerprint(self.rows.select(column for column in _IDENTITY if column in self.rows.columns))
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ class Labeled:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of every row in order."""
-        return fingerprint(self.rows)
+        """A digest of ids, sizes, groups and labels in order; where the inputs lie may change."""
+        return fingerprint(self.rows.select(column for column in _IDENTITY if column in self.rows.columns))
 
     def without_labels(self) -> Unlabeled:
         """The same examples as a labeler may see them."""
@@ -134,7 +135,7 @@ def _check(rows: pl.DataFrame, name: str, required: dict[str, type[pl.DataType]]
     if len(doubled):
         raise CorpusError(f"{name}: the id {doubled['id'][0]} occurs more than once; make ids unique")
     if "size" in required:
-        bad = rows.filter(~(pl.col("size") > 0) | pl.col("size").is_infinite() | pl.col("size").is_null())
+        bad = rows.filter(~((pl.col("size") > 0) & pl.col("size").is_finite()).fill_null(False))
         if len(bad):
             raise CorpusError(f"{name}: {bad['id'][0]} has size {bad['size'][0]}; sizes are positive numbers")
 

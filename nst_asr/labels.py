@@ -59,6 +59,10 @@ class Labels:
         """The whole table, lazily, in the pool's order."""
         return pl.scan_parquet(self.paths())
 
+    def texts(self) -> pl.DataFrame:
+        """id and label alone, in the pool's order."""
+        return self.scan().select("id", "label").collect()
+
 
 def cut(pool: Unlabeled, block: int) -> list[Block]:
     """The pool in consecutive blocks of `block` rows, the last one shorter."""

@@ -1,0 +1,146 @@
+"""nst-asr <verb>: run, results, report, transcribe."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nst_asr import __version__
+
+STAGES = ("teacher", "generations", "oracle", "test")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 0 done, 1 an error in what was given, said in one message."""
+    options = _parser().parse_args(arguments)
+    from nst_asr.store import StoreError
+
+    try:
+        return int(options.verb(options))
+    # every error of this package that a user can mend is one of these, and its message says how
+    except (ValueError, StoreError, FileNotFoundError, RuntimeError) as error:
+        if type(error).__module__.startswith("nst_asr") or isinstance(error, FileNotFoundError):
+            print(f"nst-asr: {error}", file=sys.stderr)
+            return 1
+        raise
+    except KeyboardInterrupt:
+        print("nst-asr: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nst-asr", description="Noisy student training for speech recognition.")
+    parser.add_argument("--version", action="version", version=__version__)
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    _add_run(verbs)
+    _add_results(verbs)
+    _add_report(verbs)
+    _add_transcribe(verbs)
+    return parser
+
+
+def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    add = verbs.add_parser("run", help="train teacher and students, the oracle, score test; goes on where it stopped")
+    add.add_argument("plan", type=Path, help="YAML file, such as recipes/digits/conf/digits.yaml")
+    add.add_argument(
+        "settings", nargs="*", metavar="key=value", help="change a key of the plan: seed=1, teacher.fit.updates=500"
+    )
+    add.add_argument("--exp", type=Path, required=True, help="experiment folder")
+    for name, text in (
+        ("labeled", "transcribed audio"),
+        ("unlabeled", "audio"),
+        ("dev", "transcribed audio, held out"),
+    ):
+        add.add_argument(f"--{name}", type=Path, required=True, metavar="MANIFEST", help=f"manifest: {text}")
+    add.add_argument("--test", type=Path, metavar="MANIFEST", help="manifest: transcribed audio for the last step only")
+    add.add_argument(
+        "--truth", type=Path, metavar="TSV", help="id and text of pool utterances: for oracle and report only"
+    )
+    add.add_argument("--only", choices=STAGES, action="append", help="do this stage alone (repeatable; default: all)")
+    add.add_argument("--allow-overlap", action="store_true", help="accept speakers of the training data in dev or test")
+    add.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: cuda where there is one")
+    add.set_defaults(verb=_run)
+
+
+def _add_results(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    add = verbs.add_parser("results", help="print the table of a run, and write results.json")
+    add.add_argument("exp", type=Path, help="experiment folder")
+    add.add_argument("--json", action="store_true", help="print results.json instead")
+    add.add_argument(
+        "--truth", type=Path, metavar="TSV", help="id and text of pool utterances: shows the labels' true error"
+    )
+    add.set_defaults(verb=_results)
+
+
+def _add_report(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    add = verbs.add_parser("report", help="write report.html and plots/ of a run")
+    add.add_argument("exp", type=Path, help="experiment folder")
+    add.set_defaults(verb=_report)
+
+
+def _add_transcribe(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    add = verbs.add_parser("transcribe", help="print text and confidence of audio files")
+    add.add_argument("model", type=Path, help="model folder, such as exp/digits/gen3/4-student")
+    add.add_argument("audio", type=Path, nargs="+", help="audio files")
+    add.add_argument(
+        "--json", action="store_true", help="one JSON object a line: path, text, confidence, seconds, tokens"
+    )
+    add.add_argument("--beam", type=int, default=1, help="width of the search; 1 = greedy (default)")
+    add.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: cuda where there is one")
+    add.set_defaults(verb=_transcribe)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from nst_asr.speech.start import run_speech
+
+    run_speech(
+        options.plan,
+        options.settings,
+        options.exp,
+        {name: path for name in ("labeled", "unlabeled", "dev", "test") if (path := getattr(options, name))},
+        truth=options.truth,
+        only=options.only or STAGES,
+        allow_overlap=options.allow_overlap,
+        device=options.device,
+    )
+    return 0
+
+
+def _results(options: argparse.Namespace) -> int:
+    from nst_asr import results
+    from nst_asr.manifests import read_truth
+    from nst_asr.store import write_json
+
+    found = results.collect(options.exp, read_truth(options.truth) if options.truth else None)
+    write_json(options.exp / "results.json", found)
+    print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else results.table(found))
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from nst_asr.report import report
+
+    print(report(options.exp))
+    return 0
+
+
+def _transcribe(options: argparse.Namespace) -> int:
+    from nst_asr.speech.transcribe import transcribe
+
+    bad = 0
+    for heard in transcribe(options.model, options.audio, beam=options.beam, device=options.device):
+        if heard.error:
+            bad += 1
+            print(f"nst-asr: {heard.error}", file=sys.stderr)
+        elif options.json:
+            print(json.dumps(heard.to_json(), ensure_ascii=False))
+        else:
+            print(f"{heard.path}\t{heard.confidence:.2f}\t{heard.text}")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

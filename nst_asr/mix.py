@@ -1,0 +1,235 @@
+"""Labeled and pseudo-labeled rows in one stream of batches, in a stated proportion.
+
+Each source is an endless stream: lap after lap, every lap a keyed permutation of all its rows (a row with two copies
+occurs twice). A batch takes its stated share of seconds (or images) from either stream, so that
+
+- every batch holds labeled data in the stated proportion,
+- no row is ever dropped: it waits for its place in the lap, and each lap holds it once per copy,
+- batch number `step` is a function of the key and `step` alone: going on after a crash seeks, it replays nothing.
+
+One **epoch** is the number of batches after which every labeled row and every copy of a pseudo-labeled row has been
+drawn at least once: the larger source passes once, the smaller one repeats.
+
+To keep padding small, both streams are cut into windows of some batches; inside a window the rows are sorted by size
+and dealt out so that the rows of a batch are of like size in both streams; the batches of a window come in keyed order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from nst_asr.config import Record
+from nst_asr.corpus import Labeled, Unlabeled, fingerprint
+from nst_asr.key import Key
+
+SourceName = Literal["labeled", "pseudo"]
+
+
+class MixError(ValueError):
+    """A mixture that cannot be made; the message names the id, the value and the way out."""
+
+
+class MixPlan(Record):
+    """How labeled and pseudo-labeled data share a batch."""
+
+    pseudo_share: float = Field(0.6, ge=0, lt=1)  # of each batch's seconds; Park et al. 2020: 0.6 early, 0.8 late
+    window: int = Field(16, ge=1)  # batches among which rows are sorted by size
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows of one kind: id, size, group, label and the task's own columns; copies (>= 1) and weights, one a row."""
+
+    name: SourceName
+    rows: pl.DataFrame
+    copies: np.ndarray
+    weights: np.ndarray
+
+    @property
+    def hours(self) -> float:
+        """Size with copies, in units of 3,600: hours of audio."""
+        return float((self.rows["size"].to_numpy().astype(np.float64) * self.copies).sum() / 3600)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What a model is trained on."""
+
+    sources: tuple[Source, ...]
+    plan: MixPlan
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of rows, labels, copies and weights."""
+        columns = ("id", "size", "group", "label")
+        tables = [
+            source.rows.select(columns).with_columns(copies=pl.Series(source.copies), weight=pl.Series(source.weights))
+            for source in self.sources
+        ]
+        return "-".join(map(fingerprint, tables))
+
+    def share(self, source: Source) -> float:
+        """The share of a batch's size that comes from `source`."""
+        if len(self.sources) == 1:
+            return 1.0
+        return self.plan.pseudo_share if source.name == "pseudo" else 1 - self.plan.pseudo_share
+
+    def without(self, ids: set[str]) -> Mix:
+        """The same without the rows named: those a model cannot be trained on."""
+        return replace(self, sources=tuple(_without(source, ids) for source in self.sources))
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One row in one batch: its source and place there, which copy in which lap, and its weight in the loss."""
+
+    source: Source
+    row: int
+    copy: int
+    lap: int
+    weight: float
+
+    @property
+    def id(self) -> str:
+        """The id of the row."""
+        return str(self.source.rows["id"][self.row])
+
+
+def mix(
+    labeled: Labeled,
+    pool: Unlabeled | None = None,
+    labels: pl.DataFrame | None = None,
+    copies: pl.DataFrame | None = None,
+    plan: MixPlan | None = None,
+) -> Mix:
+    """The training data: all labeled rows and, of the pool, the rows that have copies, with their pseudo-labels.
+
+    labels: the label table (id, label), copies: (copies, weight), both row for row in the pool's order.
+    """
+    ones = np.ones(len(labeled.rows))
+    sources = [Source("labeled", labeled.rows, ones.astype(np.int64), ones.astype(np.float32))]
+    plan = plan or MixPlan(pseudo_share=0.0)
+    if pool is not None and labels is not None and plan.pseudo_share > 0:
+        sources.append(_pseudo(pool, labels, copies))
+    return Mix(tuple(sources), plan)
+
+
+def _pseudo(pool: Unlabeled, labels: pl.DataFrame, copies: pl.DataFrame | None) -> Source:
+    if not labels["id"].equals(pool.rows["id"]):
+        raise MixError("the label table is not in the pool's order; it belongs to another pool")
+    counts = np.ones(len(labels), np.int64) if copies is None else copies["copies"].to_numpy().astype(np.int64)
+    weights = np.ones(len(labels), np.float32) if copies is None else copies["weight"].to_numpy().astype(np.float32)
+    chosen = counts > 0
+    rows = pool.rows.with_columns(labels["label"]).filter(pl.Series(chosen))
+    return Source("pseudo", rows, counts[chosen], weights[chosen])
+
+
+def _without(source: Source, ids: set[str]) -> Source:
+    keep = ~source.rows["id"].is_in(list(ids))
+    mask = keep.to_numpy()
+    return Source(source.name, source.rows.filter(keep), source.copies[mask], source.weights[mask])
+
+
+class Batches:
+    """The endless sequence of batches of a mixture: `batches[step]` is a pure function of key and step."""
+
+    def __init__(self, data: Mix, size: float, key: Key) -> None:
+        """size: seconds of audio (or images) in a batch. Raises MixError where a row is larger than its share."""
+        self.key = key
+        self.streams = [
+            _Stream(source, _milli(size * data.share(source)), key["stream", source.name]) for source in data.sources
+        ]
+        laps = [stream.total // stream.budget for stream in self.streams]
+        # a window longer than a lap would put the same row twice into one batch
+        self.window = int(max(1, min([data.plan.window, *laps])))
+
+    @property
+    def epoch(self) -> int:
+        """The number of batches in one epoch."""
+        return max(math.ceil(stream.total / stream.budget) for stream in self.streams)
+
+    def __getitem__(self, step: int) -> list[Draw]:
+        """The rows of batch `step` (counted from 0), labeled ones first."""
+        number, place = divmod(step, self.window)
+        slot = int(self.key["slots", number].generator().permutation(self.window)[place])
+        return [draw for stream in self.streams for draw in stream.batch(number, slot, self.window)]
+
+
+class _Stream:
+    """One source, lap after lap. Sizes are whole thousandths, so that sums are exact however they are made."""
+
+    def __init__(self, source: Source, budget: int, key: Key) -> None:
+        self.source, self.budget, self.key = source, budget, key
+        self.row = np.repeat(np.arange(len(source.rows)), source.copies)
+        self.copy = np.concatenate([np.arange(count) for count in source.copies]) if len(self.row) else self.row
+        self.sizes = np.maximum(1, np.rint(source.rows["size"].to_numpy().astype(np.float64) * 1000).astype(np.int64))
+        self.total = int(self.sizes[self.row].sum())
+        self._refuse()
+        self._window = lru_cache(maxsize=2)(self._make_window)
+        self._lap = lru_cache(maxsize=2)(self._make_lap)
+
+    def batch(self, number: int, slot: int, window: int) -> list[Draw]:
+        entries, laps, bounds = self._window(number, window)
+        places = range(bounds[slot], bounds[slot + 1])
+        return [self._draw(int(entries[place]), int(laps[place])) for place in places]
+
+    def _draw(self, entry: int, lap: int) -> Draw:
+        row = int(self.row[entry])
+        return Draw(self.source, row, int(self.copy[entry]), lap, float(self.source.weights[row]))
+
+    def _refuse(self) -> None:
+        if not self.total:
+            raise MixError(f"no {self.source.name} rows to train on")
+        longest = int(self.sizes.argmax())
+        if self.sizes[longest] > self.budget:
+            raise MixError(
+                f"{self.source.name} {self.source.rows['id'][longest]} has size {self.sizes[longest] / 1000:g}, more "
+                f"than the {self.budget / 1000:g} that a batch holds of that kind; raise the batch size or leave it out"
+            )
+
+    def _make_lap(self, lap: int) -> tuple[np.ndarray, np.ndarray]:
+        """The entries of a lap in order, and where each begins."""
+        order = self.key["lap", lap].generator().permutation(len(self.row))
+        sizes = self.sizes[self.row[order]]
+        return order, np.cumsum(sizes) - sizes
+
+    def _make_window(self, number: int, window: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
+        """The entries that begin within a window, sorted by size, their laps, and the bounds of its batches."""
+        begin, end = number * window * self.budget, (number + 1) * window * self.budget
+        parts, laps = [], []
+        for lap in range(begin // self.total, (end - 1) // self.total + 1):
+            order, starts = self._lap(lap)
+            low, high = np.searchsorted(starts, [begin - lap * self.total, end - lap * self.total])
+            parts.append(order[low:high])
+            laps.append(np.full(high - low, lap))
+        entries, lap_of = np.concatenate(parts), np.concatenate(laps)
+        by_size = np.argsort(self.sizes[self.row[entries]], kind="stable")
+        entries = entries[by_size]
+        return entries, lap_of[by_size], _bounds(self.sizes[self.row[entries]], window)
+
+
+def _bounds(sizes: np.ndarray, groups: int) -> list[int]:
+    """Where to cut so that each group holds about the same total, and at least one row."""
+    middle = np.cumsum(sizes) - sizes / 2
+    ideal = np.searchsorted(middle, np.arange(1, groups) * (sizes.sum() / groups))
+    bounds = [0]
+    for group, bound in enumerate(ideal, 1):
+        bounds.append(int(min(max(bound, bounds[-1] + 1), len(sizes) - (groups - group))))
+    return [*bounds, len(sizes)]
+
+
+def _milli(size: float) -> int:
+    return max(1, round(size * 1000))
+
+
+def ids_of(draws: Sequence[Draw]) -> list[str]:
+    """The ids of a batch, for messages."""
+    return [draw.id for draw in draws]

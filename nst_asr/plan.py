@@ -1,0 +1,99 @@
+"""The plan of a run: teacher, generations and how each is trained, labeled, filtered, balanced and mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from pydantic import Field
+
+from nst_asr.balance import BalancePlan
+from nst_asr.config import ConfigError, Record, merge
+from nst_asr.filter import FilterPlan
+from nst_asr.mix import MixPlan
+
+
+class Noise(Protocol):
+    """The strength of a plan's noise."""
+
+    def components(self) -> dict[str, float]:
+        """Component -> strength; larger is noisier, 0 is none."""
+
+
+class FitPlan(Record):
+    """How a model's weights are found. An update is one optimiser step on one batch."""
+
+    updates: int = Field(ge=1)
+    batch: float = Field(gt=0)  # seconds of audio (or images) in one update
+    accumulate: int = Field(1, ge=1)  # pieces a batch is computed in; changes memory, not the result
+    peak_rate: float = Field(1e-3, gt=0)  # learning rate at the end of warm-up
+    warmup: int = Field(100, ge=0)  # updates
+    decay: Literal["cosine", "inverse_sqrt"] = "cosine"
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.98, ge=0, lt=1)  # Gulati et al. 2020, section 3.2
+    weight_decay: float = Field(1e-2, ge=0)  # AdamW; on matrices only
+    clip: float = Field(1.0, gt=0)  # largest gradient norm
+    ema: float = Field(0.0, ge=0, lt=1)  # decay of the moving average of the weights, kept in float32; 0 = none
+    average: int = Field(1, ge=1)  # the model is the mean of this many snapshots, the last being the final one
+    average_every: int = Field(50, ge=1)  # updates between snapshots
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 autocast on a GPU that has it
+    checkpoint_every: int = Field(200, ge=1)  # updates; a killed training loses at most these
+    threads: int = Field(0, ge=0)  # of torch on a CPU; 0 = every core. Bitwise repeats need the same number
+    log_every: int = Field(20, ge=1)  # updates between TensorBoard scalars
+
+
+class TrainPlan(Record):
+    """A task's own training plan adds model and noise to this."""
+
+    fit: FitPlan
+
+    def noise_components(self) -> dict[str, float]:
+        """Component -> strength of the noise that training is under."""
+        noise: Noise | None = getattr(self, "noise", None)
+        return noise.components() if noise else {}
+
+
+T = TypeVar("T", bound=TrainPlan)
+D = TypeVar("D", bound=Record)
+
+
+class Generation(Record, Generic[T, D]):
+    """One turn of the loop."""
+
+    label: D
+    filter: FilterPlan = FilterPlan()
+    balance: BalancePlan = BalancePlan()
+    mix: MixPlan = MixPlan()
+    student: T
+    init: Literal["scratch", "teacher"] = "scratch"  # where the student's weights start
+
+
+class Plan(Record, Generic[T, D]):
+    """A whole run."""
+
+    recipe: str
+    seed: int = Field(0, ge=0)
+    label: D  # how the models are decoded when they are scored
+    teacher: T
+    generations: tuple[Generation[T, D], ...]
+    succeed: Literal["best", "last", "stop"] = "best"  # what a student significantly worse than its teacher means
+    block: int = Field(512, ge=1)  # rows of the pool in one part of the label table
+    workers: int = Field(1, ge=1)  # processes that label
+
+
+def expand(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan file's short form written out.
+
+    `generation` holds what all generations share, laid over `student` <- `teacher` and `label`; `generations` is a
+    list of what each changes, or simply their number.
+    """
+    result = dict(content)
+    shared = result.pop("generation", {})
+    turns = result.get("generations", [])
+    if isinstance(turns, int) and not isinstance(turns, bool):
+        turns = [{}] * turns
+    if not isinstance(turns, list) or not all(turn is None or isinstance(turn, Mapping) for turn in turns):
+        raise ConfigError(f"generations = {turns!r}: give a number, or a list of what each generation changes")
+    base = {"label": result.get("label", {}), "student": result.get("teacher", {})}
+    result["generations"] = [merge(merge(base, shared), turn or {}) for turn in turns]
+    return result

@@ -1,0 +1,66 @@
+"""The plots of a report, as PNG bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+_DEV, _TEST, _ORACLE, _REJECTED = "#1f5fa8", "#c2571a", "#3b7d3b", "#b8b8b8"
+
+
+def rates_over_generations(results: Mapping[str, Any]) -> bytes:
+    """The error rate of each generation on dev and test with its interval, and the oracle's as a line."""
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    for shift, (on, color) in zip((-0.04, 0.04), (("dev", _DEV), ("test", _TEST)), strict=True):
+        points = [(entry["generation"] + shift, entry[on]) for entry in results["generations"] if entry[on]]
+        if points:
+            places, rates = [place for place, _ in points], np.array([score["rate"] for _, score in points])
+            # the percentile interval can leave the rate outside where there are few utterances
+            below = np.maximum(0, rates - [score["low"] for _, score in points])
+            above = np.maximum(0, [score["high"] for _, score in points] - rates)
+            axes.errorbar(places, rates, yerr=[below, above], fmt="o-", color=color, capsize=4, label=on)
+        if results["oracle"] and results["oracle"][on]:
+            rate = results["oracle"][on]["rate"]
+            axes.axhline(rate, color=color, linestyle=":", linewidth=1.2, label=f"oracle on {on}")
+    axes.set(xlabel="generation", ylabel="error rate", ylim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    return _png(figure)
+
+
+def scores_kept_and_rejected(kept: np.ndarray, rejected: np.ndarray, cutoff: float | None, title: str) -> bytes:
+    """How the normalised scores of kept and of rejected labels are spread, with the cut-off where there is one.
+
+    Scores beyond the middle 99 % are counted in the outermost bins, so that one odd label does not flatten the rest.
+    """
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.add_subplot()
+    together = np.concatenate((kept, rejected))
+    if len(together):
+        low, high = np.percentile(together, [0.5, 99.5])
+        edges = np.linspace(low - 1e-6, high + 1e-6, 41)
+        clipped = [np.clip(scores, edges[0], edges[-1]) for scores in (kept, rejected)]
+        names = [f"kept ({len(kept)})", f"rejected ({len(rejected)})"]
+        axes.hist(clipped, bins=list(edges), stacked=True, color=[_ORACLE, _REJECTED], label=names)
+    if cutoff is not None and np.isfinite(cutoff):
+        axes.axvline(cutoff, color=_TEST, linestyle="--", label=f"cut-off {cutoff:g}")
+    axes.set(xlabel="normalised score", ylabel="labels", title=title)
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(frameon=False, fontsize="small")
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure)  # draws without a display, and without pyplot's global state
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

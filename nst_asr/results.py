@@ -1,0 +1,212 @@
+"""results.json: all that a table, a plot or another program needs of a run; docs/results.md says what is in it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import count, takewhile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from nst_asr.align import align_counts
+from nst_asr.corpus import Truth
+from nst_asr.key import Key
+from nst_asr.results_table import table as table  # the reader's `results.table(results.collect(run))`
+from nst_asr.score import Score, compare, read_score, recovery_rate
+from nst_asr.store import StoreError, read_json, write_json
+from nst_asr.verdicts import KEPT
+
+SCHEMA = 1  # grows when a key changes its meaning or goes away; new keys do not count
+_ABOUT = ("recipe", "seed", "command", "commit", "versions", "hardware", "corpus")
+# what the teacher that is trained on labeled data alone has in the place of labels
+_NO_LABELS: dict[str, Any] = {
+    **{"labels": 0, "kept_rows": 0, "kept_hours": 0.0, "copies": 0, "copied_hours": 0.0},
+    **{"kl_before": None, "kl_after": None, "label_error": None, "noise": None},
+}
+
+
+def write(run: Path, truth: Truth | None = None) -> dict[str, Any]:
+    """What `collect` finds, also written to results.json in the run folder."""
+    found = collect(run, truth)
+    write_json(run / "results.json", found)
+    return found
+
+
+def collect(run: Path, truth: Truth | None = None) -> dict[str, Any]:
+    """The results of the run folder `run`: its generations that have been scored, and the oracle where there is one.
+
+    With the `truth` of a simulated pool the error of the labels is in it; without, what an earlier results.json in the
+    folder says of it is kept (labels are made once). Raises StoreError where `run` is no run folder, or its teacher
+    has not been scored yet.
+    """
+    about = _about(run)
+    scores, tests = _scores(run)
+    costs, peak = _costs(run / "steps.jsonl")
+    oracle, oracle_test = _score(run / "oracle/score.json"), _score(run / "oracle/test.json")
+    generations = [_generation(run, number, scores, tests, about["seed"], truth) for number in range(len(scores))]
+    generations[0] |= {"hours": about["corpus"]["labeled"]["hours"]}
+    for number, generation in enumerate(generations):
+        generation["seconds"] = costs.get(f"gen{number}", {})
+    return {
+        "schema": SCHEMA,
+        **about,
+        "peak_memory_mb": peak,
+        "seconds": round(sum(seconds for steps in costs.values() for seconds in steps.values()), 3),
+        "generations": generations,
+        "oracle": oracle and {**_summaries(oracle, oracle_test), "seconds": costs.get("oracle", {})},
+        "relative_reduction": _reduction(scores, tests, about["seed"]),
+        "recovery_rate": _recovery(scores, tests, oracle, oracle_test, about["seed"]),
+    }
+
+
+def _about(run: Path) -> dict[str, Any]:
+    path = run / "run.json"
+    if not path.exists():
+        raise StoreError(f"{run}: no run.json in it, so it is no run folder; give the folder that --exp named")
+    content = read_json(path)
+    return {name: content.get(name) for name in _ABOUT}
+
+
+def _scores(run: Path) -> tuple[list[Score], list[Score | None]]:
+    """The scores on dev and on test of generation 0, 1, ... up to the last that has been scored on dev."""
+    if not (run / "gen0/score.json").exists():
+        raise StoreError(
+            f"{run}: the teacher has not been scored yet; let the run go on, with the command that began it"
+        )
+    paths = [run / "gen0/score.json"]
+    paths += takewhile(Path.exists, (run / f"gen{number}/5-score.json" for number in count(1)))
+    return [read_score(path) for path in paths], [_score(path.with_name("test.json")) for path in paths]
+
+
+def _score(path: Path) -> Score | None:
+    return read_score(path) if path.exists() else None
+
+
+def _costs(path: Path) -> tuple[dict[str, dict[str, float]], float | None]:
+    """Seconds by folder and step, summed over restarts, and the peak memory in MiB."""
+    costs: dict[str, dict[str, float]] = defaultdict(dict)
+    peak = None
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            cost = json.loads(line)
+        except json.JSONDecodeError:
+            continue  # a line that a kill cut short
+        folder, _, step = cost["step"].partition("/")
+        step = Path(step).stem
+        costs[folder][step] = round(costs[folder].get(step, 0.0) + cost["seconds"], 3)
+        peak = max(peak or 0.0, cost["peak_memory_mb"])
+    return costs, peak
+
+
+def _generation(
+    run: Path, number: int, scores: list[Score], tests: list[Score | None], seed: int, truth: Truth | None
+) -> dict[str, Any]:
+    """One entry of `generations`, without its seconds."""
+    found: dict[str, Any] = {"generation": number, "teacher": None, "comparison": None, "succession": None}
+    found |= _summaries(scores[number], tests[number])
+    folder = run / f"gen{number}"
+    if number == 0:
+        return found | _NO_LABELS
+    teacher = _teacher(run, number)
+    # the key of the loop's own comparison, so that the report shows what the decision was made on
+    comparison = compare(scores[teacher], scores[number], Key(seed)["succeed", number])
+    return {
+        **found,
+        "teacher": teacher,
+        "comparison": comparison.to_json(),
+        "succession": _json(folder / "6-teacher.json"),
+        **_amounts(folder),
+        "label_error": _label_error(run, number, truth),
+        "noise": _json(folder / "noise.json"),
+    }
+
+
+def _teacher(run: Path, number: int) -> int:
+    """Which generation's model made the labels that generation `number` learnt from."""
+    return 0 if number == 1 else int(read_json(run / f"gen{number - 1}/6-teacher.json")["teacher"])
+
+
+def _summaries(dev: Score, test: Score | None) -> dict[str, Any]:
+    return {"dev": dev.summary(), "test": test.summary() if test else None}
+
+
+def _json(path: Path) -> Any:
+    return read_json(path) if path.exists() else None
+
+
+def _amounts(folder: Path) -> dict[str, Any]:
+    """Rows and hours that were labeled, kept and used, and the KL divergence before and after balancing."""
+    hours = pl.col("size").cast(pl.Float64) / 3600
+    kept, copies = pl.col("verdict").cast(pl.String) == KEPT, pl.col("copies").cast(pl.Int64)
+    rows = pl.concat([labels(folder), verdicts(folder), pl.scan_parquet(folder / "3-copies.parquet")], how="horizontal")
+    found = rows.select(
+        labels=pl.len(),
+        hours=hours.sum(),
+        kept_rows=kept.sum(),
+        kept_hours=hours.filter(kept).sum(),
+        copies=copies.sum(),
+        copied_hours=(hours * copies).sum(),
+    )
+    balance = read_json(folder / "3-balance.json")
+    return found.collect().row(0, named=True) | {name: balance.get(name) for name in ("kl_before", "kl_after")}
+
+
+def labels(folder: Path) -> pl.LazyFrame:
+    """The label table of a generation's folder, lazily, in the pool's order."""
+    return pl.scan_parquet(sorted((folder / "1-labels").glob("part-*.parquet")))
+
+
+def verdicts(folder: Path) -> pl.LazyFrame:
+    """The verdicts of a generation's folder, lazily, in the same order."""
+    return pl.scan_parquet(folder / "2-verdicts.parquet")
+
+
+def _label_error(run: Path, number: int, truth: Truth | None) -> dict[str, Any] | None:
+    """The error of all labels with a known truth, and of those among them that were kept."""
+    if truth is None:
+        return _earlier(run, number)
+    folder = run / f"gen{number}"
+    rows = pl.concat([labels(folder).select("id", "label"), verdicts(folder).select("verdict")], how="horizontal")
+    known = truth.rows.select("id", true="label")
+    pairs = rows.collect().join(known, on="id", how="inner", maintain_order="left")
+    counts = align_counts(pairs["true"].to_list(), pairs["label"].fill_null("").to_list())
+    kept = (pairs["verdict"].cast(pl.String) == KEPT).to_numpy()
+    return {"before": _rate(counts), "after": _rate(counts[kept])} if len(pairs) else None
+
+
+def _rate(counts: Any) -> dict[str, Any]:
+    errors, words = int(counts[:, :3].sum()), int(counts[:, 3].sum())
+    return {"errors": errors, "words": words, "rate": errors / max(words, 1)}
+
+
+def _earlier(run: Path, number: int) -> dict[str, Any] | None:
+    """The error of the labels that results.json already has."""
+    found: Mapping[str, Any] = _json(run / "results.json") or {}
+    entries = [entry for entry in found.get("generations", ()) if entry.get("generation") == number]
+    return entries[0].get("label_error") if entries else None
+
+
+def _reduction(scores: list[Score], tests: list[Score | None], seed: int) -> dict[str, Any] | None:
+    """How much lower the last student's rate is than the first teacher's, as a share of the teacher's."""
+    if len(scores) < 2:
+        return None
+    first, last, on = (tests[0], tests[-1], "test") if tests[0] and tests[-1] else (scores[0], scores[-1], "dev")
+    assert first is not None
+    assert last is not None
+    rate = (first.rate - last.rate) / first.rate if first.rate else None
+    return {"rate": rate, "on": on, "comparison": compare(first, last, Key(seed)["reduction"]).to_json()}
+
+
+def _recovery(
+    scores: list[Score], tests: list[Score | None], oracle: Score | None, oracle_test: Score | None, seed: int
+) -> dict[str, Any] | None:
+    """The recovery rate of the last student: on test where all three have been scored on it, else on dev."""
+    if oracle is None or len(scores) < 2:
+        return None
+    key = Key(seed)["recovery"]
+    if tests[0] and tests[-1] and oracle_test:
+        return recovery_rate(tests[0], tests[-1], oracle_test, key).to_json() | {"on": "test"}
+    return recovery_rate(scores[0], scores[-1], oracle, key).to_json() | {"on": "dev"}

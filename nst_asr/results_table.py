@@ -1,0 +1,164 @@
+"""results.json as tables to read: plain text for one run, Markdown over several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import mean
+from typing import Any
+
+Results = Mapping[str, Any]
+
+NONE = "-"
+HEADING = (
+    "generation",
+    "hours labeled",
+    "hours kept",
+    "error of kept labels",
+    "dev WER [95 % interval]",
+    "test WER",
+    "seconds",
+)
+
+
+def table(results: Results) -> str:
+    """One row a generation, the oracle below them, then how much lower the last student's error rate is."""
+    rows = [HEADING, *rows_of(results)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", *conclusions(results)])
+
+
+def rows_of(results: Results) -> list[tuple[str, ...]]:
+    """The cells of each row, as text; rates become percent here and not before."""
+    rows = [_row(str(entry["generation"]), entry) for entry in results["generations"]]
+    return rows + ([_row("oracle", results["oracle"])] if results["oracle"] else [])
+
+
+def conclusions(results: Results) -> list[str]:
+    """Two sentences: the relative reduction of the error rate, and the recovery rate."""
+    return [_reduction(results), _recovery(results)]
+
+
+def percent(rate: float | None, digits: int = 2) -> str:
+    """A rate as percent; a dash for None."""
+    return NONE if rate is None else f"{100 * rate:.{digits}f} %"
+
+
+def bounds(low: float | None, high: float | None, digits: int = 1) -> str:
+    """An interval as percent, in brackets; nothing for None."""
+    return "" if low is None or high is None else f"[{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
+
+
+def markdown(runs: Sequence[Results], title: str) -> str:
+    """A section of RESULTS.md over runs of one recipe: per generation the mean, and least to greatest over the runs.
+
+    Below the table: each run's reduction and recovery rate, then command, commit and hardware. Raises ValueError where
+    there is no run, or the runs are of several recipes.
+    """
+    recipes = sorted({str(run["recipe"]) for run in runs})
+    if len(recipes) != 1:
+        raise ValueError(
+            f"one table is of one recipe; the runs are of {', '.join(recipes) or 'none: name one at least'}"
+        )
+    entries = [
+        (str(number), [run["generations"][number] for run in runs if len(run["generations"]) > number])
+        for number in range(max(len(run["generations"]) for run in runs))
+    ]
+    entries.append(("oracle", [run["oracle"] for run in runs if run["oracle"]]))
+    rows = [_spread_row(name, found, len(runs)) for name, found in entries if found]
+    heading = ["generation", "hours labeled", "hours kept", "error of kept labels", "dev WER", "test WER", "seconds"]
+    parts = [f"## {title}", _grid([heading, *rows]), _over_runs(runs), _reproduction(runs)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
+    student = entry.get("labels", 0) > 0
+    dev, test, error = entry["dev"], entry["test"], entry.get("label_error")
+    return (
+        name,
+        f"{entry['hours']:.2f}" if "hours" in entry else NONE,
+        f"{entry['kept_hours']:.2f}" if student else NONE,
+        percent(error["after"]["rate"]) if error else NONE,
+        f"{percent(dev['rate'])} {bounds(dev['low'], dev['high'])}",
+        percent(test["rate"]) if test else NONE,
+        f"{sum(entry['seconds'].values()):.0f}",
+    )
+
+
+def _reduction(results: Results) -> str:
+    found = results["relative_reduction"]
+    if not found or found["rate"] is None:
+        return "relative WER reduction: none to tell, there is no student or the teacher makes no errors"
+    last, more = results["generations"][-1]["generation"], found["rate"] < 0
+    change = f"{percent(abs(found['rate']), 1)} {'MORE' if more else 'fewer'} errors than the teacher"
+    difference = found["comparison"]
+    interval = f"{100 * difference['difference']:+.2f} points {bounds(difference['low'], difference['high'], 2)}"
+    return f"generation {last} makes {change} on {found['on']} ({interval})"
+
+
+def _recovery(results: Results) -> str:
+    found = results["recovery_rate"]
+    if not found:
+        return "recovery rate: unknown, there is no oracle (it needs the pool's truth) or no student"
+    if found["rate"] is None:
+        return f"recovery rate: none, {found['reason']}"
+    interval = bounds(found["low"], found["high"]) or f"({found['reason']})"
+    return f"recovery rate: {percent(found['rate'], 1)} {interval} of the way from teacher to oracle, on {found['on']}"
+
+
+def _spread_row(name: str, entries: Sequence[Mapping[str, Any]], runs: int) -> list[str]:
+    def spread(value: Callable[[Mapping[str, Any]], float | None], scale: float, digits: int) -> str:
+        return _spread([number for entry in entries if (number := value(entry)) is not None], scale, digits)
+
+    students = any(entry.get("labels", 0) for entry in entries)
+    return [
+        name if len(entries) == runs else f"{name} ({len(entries)} of {runs} runs)",
+        spread(lambda entry: entry.get("hours"), 1, 2),
+        spread(lambda entry: entry["kept_hours"], 1, 2) if students else NONE,
+        spread(lambda entry: (entry.get("label_error") or {}).get("after", {}).get("rate"), 100, 2),
+        spread(lambda entry: entry["dev"]["rate"], 100, 2),
+        spread(lambda entry: entry["test"]["rate"] if entry["test"] else None, 100, 2),
+        spread(lambda entry: sum(entry["seconds"].values()), 1, 0),
+    ]
+
+
+def _spread(values: Sequence[float], scale: float = 100, digits: int = 1) -> str:
+    """Mean (least to greatest); a rate is scaled to percent."""
+    if not values:
+        return NONE
+    unit = " %" if scale == 100 else ""
+    shown = [f"{scale * number:.{digits}f}" for number in (mean(values), min(values), max(values))]
+    return f"{shown[0]}{unit}" + (f" ({shown[1]} to {shown[2]})" if shown[1] != shown[2] else "")
+
+
+def _grid(rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + " ---: |" * len(rows[0]), *lines[1:]])
+
+
+def _over_runs(runs: Sequence[Results]) -> str:
+    """What the runs say together of the last student, and each run by itself."""
+    lines = []
+    for name, key in (("Relative WER reduction", "relative_reduction"), ("Recovery rate", "recovery_rate")):
+        found = [run[key] for run in runs if run[key] and run[key]["rate"] is not None]
+        on = " and ".join(sorted({fact["on"] for fact in found}))
+        each = ", ".join(percent((run[key] or {}).get("rate"), 1) for run in runs)
+        together = f" on {on}: {_spread([fact['rate'] for fact in found])}; by run: {each}" if found else ": none"
+        lines.append(f"- {name} of the last student{together}")
+    return "\n".join(lines)
+
+
+def _reproduction(runs: Sequence[Results]) -> str:
+    seeds = ", ".join(str(run["seed"]) for run in runs)
+    hardware = {f"{run['hardware']['cores']} cores, {run['hardware']['processor']}" for run in runs}
+    versions = {", ".join(f"{name} {version}" for name, version in run["versions"].items()) for run in runs}
+    memory = max((run["peak_memory_mb"] or 0.0 for run in runs), default=0.0)
+    lines = [
+        f"- Mean over {len(runs)} runs (seeds {seeds}); least to greatest in brackets",
+        f"- Commit: {', '.join(sorted({str(run['commit']) for run in runs}))}",
+        f"- Hardware: {'; '.join(sorted(hardware))}",
+        f"- Versions: {'; '.join(sorted(versions))}",
+        f"- Time: {_spread([run['seconds'] for run in runs], 1, 0)} seconds a run; memory: {memory:.0f} MiB at most",
+    ]
+    commands = "\n".join(dict.fromkeys(str(run["command"]) for run in runs))
+    return "\n".join(lines) + f"\n\n```sh\n{commands}\n```"

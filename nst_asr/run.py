@@ -1,0 +1,186 @@
+"""The run folder: opened under one plan and one corpus, it keeps the result of every step and what it cost."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nst_asr import __version__, config
+from nst_asr.corpus import Labeled, Unlabeled
+from nst_asr.store import StoreError, once, read_json, write_json, write_text
+
+log = logging.getLogger("nst_asr")
+
+# may change between two starts of the same run: they change how fast it goes, never what it gives
+_FREE_KEYS = ("workers",)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that fits the plan and the corpus it was opened with."""
+
+    folder: Path
+
+    def step(self, name: str, make: Callable[[Path], None]) -> Path:
+        """The step's result: a file or folder made once, with its time and memory noted."""
+        path = self.folder / name
+        if not path.exists():
+            with self.timed(name):
+                once(path, make)
+        return path
+
+    def json(self, name: str, make: Callable[[], Any]) -> Any:
+        """A step whose result is JSON."""
+        return read_json(self.step(name, lambda part: _write_plain(part, make())))
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Append the seconds that the block took, and the peak memory so far, to steps.jsonl."""
+        log.info("%s", name)
+        began = time.monotonic()
+        yield
+        line = {
+            "step": name,
+            "seconds": round(time.monotonic() - began, 3),
+            "peak_memory_mb": round(_peak_memory_mb(), 1),
+        }
+        with open(self.folder / "steps.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def open_run(folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unlabeled]) -> Run:
+    """The run folder, made or found again. Raises StoreError where it holds a run of another plan or other data."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _settle(folder / "plan.yaml", config.write(plan))
+    _settle_corpus(folder, data)
+    content = plan.model_dump(mode="json")
+    about = {
+        "recipe": content.get("recipe"),
+        "seed": content.get("seed"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "commit": _commit(),
+        "versions": _versions(),
+        "hardware": _hardware(),
+        "corpus": _described(folder),
+    }
+    write_json(folder / "run.json", about)
+    return Run(folder)
+
+
+def log_to(folder: Path | None = None) -> None:
+    """Send the log to the terminal, and to run.log in the run folder."""
+    log.setLevel(logging.INFO)
+    wanted: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted.append(logging.FileHandler(folder / "run.log", encoding="utf-8"))
+        wanted[-1].setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
+    for handler in wanted:
+        log.addHandler(handler)
+
+
+def _settle(path: Path, text: str) -> None:
+    """Write the plan, or refuse another one than the folder was made with."""
+    if not path.exists():
+        write_text(path, text)
+        return
+    old, new = yaml.safe_load(path.read_text(encoding="utf-8")), yaml.safe_load(text)
+    lines = config.differences(_without_free(old), _without_free(new))
+    if lines:
+        shown = "\n  ".join(lines)
+        raise StoreError(
+            f"{path.parent}: made with another plan; these keys differ (folder -> now):\n  {shown}\n"
+            "Use another experiment folder, or take these settings back."
+        )
+    if old != new:
+        write_text(path, text)
+
+
+def _without_free(content: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in _FREE_KEYS}
+
+
+def _settle_corpus(folder: Path, data: Mapping[str, Labeled | Unlabeled]) -> None:
+    known = _described(folder)
+    for name, part in data.items():
+        digest = part.fingerprint
+        if name in known and known[name]["fingerprint"] != digest:
+            raise StoreError(
+                f"{folder}: made with other data: the ids, sizes or labels of `{name}` have changed "
+                f"({known[name]['rows']} rows then, {len(part.rows)} now). Use another experiment folder."
+            )
+        known[name] = {"rows": len(part.rows), "hours": part.hours, "fingerprint": digest}
+    write_json(folder / "corpus.json", known)
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    path = folder / "corpus.json"
+    return dict(read_json(path)) if path.exists() else {}
+
+
+def _write_plain(part: Path, content: Any) -> None:
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    part.write_text(text + "\n", encoding="utf-8")
+
+
+def _peak_memory_mb() -> float:
+    """The largest resident size of this process or of any finished child, in MiB."""
+    own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return max(own, children) / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _commit() -> str | None:
+    """The checked-out commit, `+changes` where the tree differs from it; None outside a checkout."""
+    try:
+        here = Path(__file__).parent
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        dirty = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "torchaudio", "lhotse", "numpy", "polars", "sentencepiece")
+    found = {"nst_asr": __version__, "python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _hardware() -> dict[str, Any]:
+    return {
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")

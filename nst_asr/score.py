@@ -1,0 +1,281 @@
+"""Errors of hypotheses against references, with bootstrap intervals, paired comparison and recovery rate.
+
+A class name is a transcript of one word, so the word error rate of an image classifier is its top-1 error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from nst_asr.align import align_counts
+from nst_asr.bootstrap import percentiles, rate, resampled_totals
+from nst_asr.key import Key
+from nst_asr.store import StoreError, write_json, write_table
+
+SCHEMA: dict[str, pl.DataType] = {
+    "id": pl.String(),
+    "group": pl.String(),  # the speaker; null where unknown
+    "substitutions": pl.Int32(),
+    "deletions": pl.Int32(),
+    "insertions": pl.Int32(),
+    "words": pl.Int32(),  # of the reference
+    "character_errors": pl.Int32(),
+    "characters": pl.Int32(),  # of the reference
+}
+FEWEST_SPEAKERS = 5  # of fewer, a resample says little about the spread among speakers
+
+Over = Literal["speaker", "utterance"]
+
+
+class ScoreError(ValueError):
+    """References and hypotheses that cannot be scored or compared; the message names the id and the way out."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The errors of each utterance (columns: `SCHEMA`) and what they sum to."""
+
+    utterances: pl.DataFrame
+
+    @cached_property
+    def errors(self) -> int:
+        """Substitutions, deletions and insertions together."""
+        return sum(self._sum(name) for name in ("substitutions", "deletions", "insertions"))
+
+    @cached_property
+    def words(self) -> int:
+        """Words of the references."""
+        return self._sum("words")
+
+    @property
+    def rate(self) -> float:
+        """Errors / words: above 1 where there are many insertions.
+
+        Where the references hold no word at all it is the number of errors, as jiwer has it. An empty reference among
+        others adds its insertions to the errors and nothing to the words.
+        """
+        return float(rate(np.array(self.errors), np.array(self.words)))
+
+    @cached_property
+    def sentence_errors(self) -> int:
+        """Utterances with at least one error."""
+        return int((_errors(self.utterances) > 0).sum())
+
+    @cached_property
+    def interval_over(self) -> Over:
+        """What the bootstrap draws: speakers where every one is known and there are at least 5, else utterances.
+
+        Errors of one speaker go together, so utterances alone give too narrow an interval. Of fewer than 5 speakers
+        the resamples say nothing about the next speaker, and an interval over utterances is about these speakers only.
+        """
+        groups = self.utterances["group"]
+        known = groups.null_count() == 0 and groups.n_unique() >= FEWEST_SPEAKERS
+        return "speaker" if known else "utterance"
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % bootstrap percentile interval of the rate, from 1,000 resamples; the same for the same errors."""
+        totals = resampled_totals(_units([self]), Key(0)["score"])
+        return percentiles(rate(totals[:, 1], totals[:, 0]))
+
+    def describe(self) -> str:
+        """One line for a log."""
+        low, high = self.interval
+        return (
+            f"WER {self.rate:.2%} [{low:.2%}, {high:.2%}], {self.errors} errors in {self.words} words; "
+            f"{self.sentence_errors} of {len(self.utterances)} sentences wrong"
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """The totals as plain values."""
+        character_errors, characters = self._sum("character_errors"), self._sum("characters")
+        return {
+            "errors": self.errors,
+            "words": self.words,
+            "rate": self.rate,
+            "low": self.interval[0],
+            "high": self.interval[1],
+            "interval_over": self.interval_over,
+            "substitutions": self._sum("substitutions"),
+            "deletions": self._sum("deletions"),
+            "insertions": self._sum("insertions"),
+            "sentences": len(self.utterances),
+            "sentence_errors": self.sentence_errors,
+            "characters": {
+                "errors": character_errors,
+                "characters": characters,
+                "rate": float(rate(np.array(character_errors), np.array(characters))),
+            },
+        }
+
+    def write(self, path: Path) -> None:
+        """The errors of each utterance in `path` with the suffix .parquet, then the summary as JSON in `path`."""
+        # the JSON says that the score is complete, so it comes last
+        write_table(path.with_suffix(".parquet"), self.utterances)
+        write_json(path, self.summary())
+
+    def _sum(self, column: str) -> int:
+        return int(self.utterances[column].cast(pl.Int64).sum())
+
+
+def score(reference: pl.DataFrame, hypothesis: pl.DataFrame) -> Score:
+    """The errors of `hypothesis` (id, label) against `reference` (id, group, label), in the order of the reference.
+
+    Text is compared as it stands; `align_counts` says what words and characters are. Raises ScoreError where the ids
+    of the two are not the same, one occurs twice or has no label, or there are none.
+    """
+    _check_ids(reference, hypothesis)
+    pairs = reference.join(
+        hypothesis.select("id", heard="label"), on="id", how="left", maintain_order="left", validate="1:1"
+    )
+    references, hypotheses = pairs["label"].to_list(), pairs["heard"].to_list()
+    words = align_counts(references, hypotheses, "word")
+    characters = align_counts(references, hypotheses, "character")
+    columns = {
+        **dict(zip(("substitutions", "deletions", "insertions", "words"), words.T, strict=True)),
+        "character_errors": characters[:, :3].sum(1, dtype=np.int32),
+        "characters": characters[:, 3],
+    }
+    return Score(pairs.select("id", "group").with_columns(**{name: pl.Series(c) for name, c in columns.items()}))
+
+
+def read_score(path: Path) -> Score:
+    """The score that `write` put in `path`. Raises StoreError where a part of it is missing or damaged."""
+    table = path.with_suffix(".parquet")
+    if not path.exists() or not table.exists():
+        missing = path if not path.exists() else table
+        raise StoreError(f"{missing}: missing; move what is left of this score away and give the same command again")
+    try:
+        return Score(pl.read_parquet(table).match_to_schema(SCHEMA))
+    except pl.exceptions.PolarsError as error:
+        raise StoreError(f"{table}: damaged ({error}); move it away and give the same command again") from None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired comparison: the new rate minus the old one, with its 95 % interval, and how surely it is worse.
+
+    p_worse: the share of resamples in which the new one has more errors a word, ties counted half.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_worse: float
+
+    @property
+    def significantly_worse(self) -> bool:
+        """Whether the whole interval is above 0."""
+        return self.low > 0
+
+    @property
+    def significantly_better(self) -> bool:
+        """Whether the whole interval is below 0."""
+        return self.high < 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields and both judgements."""
+        judgement = {name: getattr(self, name) for name in ("significantly_worse", "significantly_better")}
+        return asdict(self) | judgement
+
+
+def compare(old: Score, new: Score, key: Key) -> Comparison:
+    """How the rate of `new` differs from that of `old` on the same utterances, by a paired bootstrap.
+
+    Both are resampled together, over the units of `interval_over`: what makes an utterance hard for both cancels.
+    Raises ScoreError where the utterances are not the same.
+    """
+    words, before, after = resampled_totals(_units([old, new]), key).T
+    differences = rate(after, words) - rate(before, words)
+    low, high = percentiles(differences)
+    p_worse = float(np.mean(differences > 0) + np.mean(differences == 0) / 2)
+    return Comparison(new.rate - old.rate, low, high, p_worse)
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """The share of the way from baseline to oracle that the student went; what is None has its reason."""
+
+    rate: float | None
+    low: float | None
+    high: float | None
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields."""
+        return asdict(self)
+
+
+def recovery_rate(baseline: Score, student: Score, oracle: Score, key: Key) -> Recovery:
+    """(baseline - student) / (baseline - oracle) with its 95 % interval, by a bootstrap paired over all three.
+
+    1: as good as with true labels; 0: no better than the teacher; negative: worse. Source: the recovery rate (WRR) of
+    Kahn, Lee and Hannun 2020, "Self-training for end-to-end speech recognition"; the interval is ours. There is no rate
+    where the oracle is no better than the baseline, and no interval where that is so in more than 2.5 % of the
+    resamples: then the ratio has no bound. Such resamples, where they are fewer, are left out.
+    """
+    if baseline.rate <= oracle.rate:
+        reason = f"the oracle ({oracle.rate:.2%}) is no better than the baseline ({baseline.rate:.2%})"
+        return Recovery(None, None, None, reason)
+    found = (baseline.rate - student.rate) / (baseline.rate - oracle.rate)
+    words, *errors = resampled_totals(_units([baseline, student, oracle]), key).T
+    first, last, best = (rate(column, words) for column in errors)
+    usable = first > best
+    if usable.mean() < 0.975:
+        reason = f"no interval: the oracle is not surely better than the baseline ({usable.mean():.1%} of resamples)"
+        return Recovery(found, None, None, reason)
+    low, high = percentiles((first - last)[usable] / (first - best)[usable])
+    return Recovery(found, low, high)
+
+
+def _errors(utterances: pl.DataFrame) -> pl.Series:
+    return utterances["substitutions"] + utterances["deletions"] + utterances["insertions"]
+
+
+def _units(scores: list[Score]) -> np.ndarray:
+    """What the bootstrap draws, int64 (units, 1 + scores): words, then the errors of each score on the same words."""
+    first = scores[0]
+    table = first.utterances.select("id", "group", "words", errors0=_errors(first.utterances))
+    for place, other in enumerate(scores[1:], 1):
+        _check_same(first.utterances, other.utterances)
+        column = other.utterances.select("id", _errors(other.utterances).alias(f"errors{place}"))
+        table = table.join(column, on="id", how="left", maintain_order="left")
+    numbers = pl.exclude("id", "group").cast(pl.Int64)
+    if first.interval_over == "speaker":
+        table = table.group_by("group").agg(numbers.sum())
+    return table.select(numbers).to_numpy()
+
+
+def _check_same(first: pl.DataFrame, other: pl.DataFrame) -> None:
+    identity = ["id", "words"]
+    for one, two in ((first, other), (other, first)):
+        odd = one.join(two, on=identity, how="anti")
+        if len(odd):
+            raise ScoreError(
+                f"the scores are of different utterances: {odd['id'][0]} with {odd['words'][0]} words is in one only; "
+                "score both models on the same data"
+            )
+
+
+def _check_ids(reference: pl.DataFrame, hypothesis: pl.DataFrame) -> None:
+    if reference.is_empty():
+        raise ScoreError("there are no references: an error rate needs at least one utterance")
+    for name, table in (("reference", reference), ("hypothesis", hypothesis)):
+        doubled = table.filter(pl.col("id").is_duplicated())
+        if len(doubled):
+            raise ScoreError(f"the {name} has {doubled['id'][0]} more than once; keep one of them")
+        blank = table.filter(pl.col("label").is_null())
+        if len(blank):
+            raise ScoreError(f"the {name} {blank['id'][0]} has no label; an empty text is '', not null")
+    missing = reference.join(hypothesis, on="id", how="anti")
+    if len(missing):
+        raise ScoreError(f"no hypothesis for {missing['id'][0]} ({len(missing)} such ids); give one, '' if need be")
+    extra = hypothesis.join(reference, on="id", how="anti")
+    if len(extra):
+        raise ScoreError(f"a hypothesis for {extra['id'][0]}, which is no reference ({len(extra)} such ids); remove it")

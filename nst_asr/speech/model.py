@@ -1,0 +1,103 @@
+"""A recogniser: a self-contained folder with weights, tokenizer, feature statistics and lineage.
+
+Legend: B batch, N samples, T frames, F mel channels, V vocabulary (blank included).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nst_asr import __version__, config
+from nst_asr.speech.conformer import Conformer, ConformerPlan
+from nst_asr.speech.features import FeaturePlan, FeatureStatistics, log_mel
+from nst_asr.speech.tokenizer import Tokenizer
+from nst_asr.store import StoreError, write_json, write_text, written_aside
+
+_DESCRIPTION = "model.json"
+_WEIGHTS = "weights.safetensors"
+_HASH = "HASH"
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """A Conformer with all that it takes to go from samples to text."""
+
+    conformer: Conformer
+    architecture: ConformerPlan
+    features: FeaturePlan
+    statistics: FeatureStatistics
+    tokenizer: Tokenizer
+
+    def log_probs(self, waves: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+        """Frame-wise log probabilities (B, T, V) in nats and their lengths (B,): evaluation mode, clean input."""
+        device = next(self.conformer.parameters()).device
+        padded, lengths = pad(waves)
+        self.conformer.eval()
+        with torch.inference_mode():
+            mels, frames = log_mel(padded.to(device), lengths.to(device), self.features)
+            logits, lengths = self.conformer(self.statistics.normalise(mels, frames), frames)
+            return logits.float().log_softmax(-1), lengths
+
+    def save(self, folder: Path, lineage: dict[str, Any]) -> None:
+        """Write the folder and seal it with its hash, the last file written."""
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: value.detach().float().cpu().contiguous() for name, value in self.conformer.state_dict().items()}
+        with written_aside(folder / _WEIGHTS) as part:
+            save_file(weights, part)
+        self.tokenizer.save(folder)
+        content = {
+            "architecture": self.architecture.model_dump(mode="json"),
+            "features": self.features.model_dump(mode="json"),
+            "statistics": {"mean": self.statistics.mean.tolist(), "std": self.statistics.std.tolist()},
+            "parameters": sum(value.numel() for value in weights.values()),
+            "lineage": lineage,
+            "version": __version__,
+        }
+        write_json(folder / _DESCRIPTION, content)
+        write_text(folder / _HASH, folder_hash(folder) + "\n")
+
+
+def load(folder: Path, device: torch.device | str = "cpu") -> Recogniser:
+    """The recogniser in a model folder, in evaluation mode. Raises StoreError where the folder holds none."""
+    if not (folder / _HASH).is_file():
+        raise StoreError(f"{folder}: not a model folder (no {_HASH}); give the folder of a finished teacher or student")
+    content = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+    architecture = config.parse(ConformerPlan, content["architecture"], str(folder / _DESCRIPTION))
+    features = config.parse(FeaturePlan, content["features"], str(folder / _DESCRIPTION))
+    tokenizer = Tokenizer.load(folder)
+    conformer = Conformer(architecture, features.mels, tokenizer.size)
+    conformer.load_state_dict(load_file(folder / _WEIGHTS))
+    statistics = FeatureStatistics(*(torch.tensor(content["statistics"][name]) for name in ("mean", "std")))
+    return Recogniser(conformer.to(device).eval(), architecture, features, statistics, tokenizer)
+
+
+def folder_hash(folder: Path) -> str:
+    """A digest of everything in a model folder that decides what it hears."""
+    digest = hashlib.blake2b(digest_size=12)
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name not in (_HASH, _DESCRIPTION):
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
+    content = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+    deciding = {key: content[key] for key in ("architecture", "features", "statistics")}
+    digest.update(json.dumps(deciding, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def pad(waves: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Samples (B, N) padded with zeros, and their lengths (B,)."""
+    lengths = torch.tensor([len(wave) for wave in waves])
+    padded = torch.zeros(len(waves), int(lengths.max()))
+    for row, wave in zip(padded, waves, strict=True):
+        row[: len(wave)] = torch.from_numpy(wave)
+    return padded, lengths

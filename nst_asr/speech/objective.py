@@ -1,0 +1,106 @@
+"""What a student's training minimises: CTC on noised audio, labeled and pseudo-labeled alike.
+
+Legend: B batch, N samples, T frames, F mel channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nst_asr.key import Key
+from nst_asr.mix import Batches, Draw
+from nst_asr.speech import noise
+from nst_asr.speech.audio import read
+from nst_asr.speech.conformer import Conformer
+from nst_asr.speech.ctc import ctc_loss_sum
+from nst_asr.speech.features import FeaturePlan, FeatureStatistics, log_mel
+from nst_asr.speech.model import pad
+from nst_asr.speech.noise import NoisePlan
+from nst_asr.speech.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class AudioPiece:
+    """Part of a batch. waves (B, N) samples, already noised; tokens and weights one an utterance."""
+
+    ids: Sequence[str]
+    waves: Tensor
+    lengths: Tensor
+    tokens: list[list[int]]
+    weights: Tensor
+    keys: list[Key]
+    scalars: Mapping[str, float]
+
+    @property
+    def count(self) -> float:
+        """Weighted number of tokens: what the loss sums over."""
+        return float(sum(w * max(1, len(t)) for w, t in zip(self.weights.tolist(), self.tokens, strict=True)))
+
+
+@dataclass(frozen=True)
+class SpeechObjective:
+    """The noised CTC loss of a Conformer over the batches of a mixture."""
+
+    model: Conformer
+    batches: Batches
+    noise: NoisePlan
+    accumulate: int
+    tokenizer: Tokenizer
+    features: FeaturePlan
+    statistics: FeatureStatistics
+    device: torch.device
+    key: Key
+
+    def load(self, step: int) -> list[AudioPiece]:
+        """The batch's audio, read and noised, in pieces of like length."""
+        draws = sorted(self.batches[step], key=_size)
+        return [
+            self._piece(step, [draws[i] for i in group])
+            for group in np.array_split(np.arange(len(draws)), min(self.accumulate, len(draws)))
+        ]
+
+    def loss(self, piece: AudioPiece) -> Tensor:
+        """The weighted negative log likelihood, nats, summed over the utterances of the piece."""
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            mels, frames = log_mel(piece.waves.to(self.device), piece.lengths.to(self.device), self.features)
+            mels = self.statistics.normalise(mels, frames)
+            if self.noise.spec_augment is not None:
+                mels = noise.spec_augment(mels, frames, self.noise.spec_augment, piece.keys)
+        logits, lengths = self.model(mels, frames)
+        losses = ctc_loss_sum(logits.float(), lengths, piece.tokens)
+        return (losses * piece.weights.to(losses.device)).sum()
+
+    def _piece(self, step: int, draws: list[Draw]) -> AudioPiece:
+        keys = [self.key["noise", step, draw.source.name, draw.id, draw.copy] for draw in draws]
+        heard = [self._noised(draw, key) for draw, key in zip(draws, keys, strict=True)]
+        waves, lengths = pad(heard)
+        scalars: dict[str, float] = {}
+        for draw in draws:
+            name = f"seconds_{draw.source.name}"
+            scalars[name] = scalars.get(name, 0.0) + _size(draw)
+        return AudioPiece(
+            ids=[draw.id for draw in draws],
+            waves=waves,
+            lengths=lengths,
+            tokens=[self._tokens(draw) for draw in draws],
+            weights=torch.tensor([draw.weight for draw in draws]),
+            keys=[key["masks"] for key in keys],
+            scalars=scalars,
+        )
+
+    def _noised(self, draw: Draw, key: Key) -> np.ndarray:
+        row = draw.source.rows.row(draw.row, named=True)
+        wave = read(row["path"], self.features.rate, start=row["start"], seconds=row["size"])
+        return noise.noised(wave, self.features.rate, self.noise, key)
+
+    def _tokens(self, draw: Draw) -> list[int]:
+        return self.tokenizer.encode(draw.source.rows["label"][draw.row], id=draw.id)
+
+
+def _size(draw: Draw) -> float:
+    return float(draw.source.rows["size"][draw.row])

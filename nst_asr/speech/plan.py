@@ -1,0 +1,33 @@
+"""What a speech run adds to the core's plan."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from nst_asr.plan import Plan, TrainPlan
+from nst_asr.speech.conformer import ConformerPlan
+from nst_asr.speech.decode import DecodePlan
+from nst_asr.speech.features import FeaturePlan
+from nst_asr.speech.noise import NoisePlan
+from nst_asr.speech.tokenizer import TokenizerPlan
+
+
+class Decode(DecodePlan):
+    """How a recogniser is decoded."""
+
+    batch: float = Field(120.0, gt=0)  # seconds of audio at once; batches never reach over a block
+
+
+class SpeechTrain(TrainPlan):
+    """How a recogniser is trained."""
+
+    model: ConformerPlan = ConformerPlan()
+    noise: NoisePlan = NoisePlan()
+
+
+class SpeechPlan(Plan[SpeechTrain, Decode]):
+    """A whole run on speech."""
+
+    features: FeaturePlan = FeaturePlan()
+    tokenizer: TokenizerPlan
+    max_bad_share: float = Field(0.01, ge=0, le=1)  # of a manifest's files that may be unusable before the run stops

@@ -1,0 +1,151 @@
+"""Speech recognition as the loop's task."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nst_asr import score as scoring
+from nst_asr.corpus import Labeled
+from nst_asr.key import Key
+from nst_asr.labels import Block
+from nst_asr.mix import Batches, Mix
+from nst_asr.score import Score
+from nst_asr.speech import ctc
+from nst_asr.speech.audio import read
+from nst_asr.speech.conformer import Conformer, subsampled_lengths
+from nst_asr.speech.features import FeaturePlan, FeatureStatistics, frame_count, log_mel, statistics
+from nst_asr.speech.labeler import SpeechLabeler
+from nst_asr.speech.model import Recogniser, load, pad
+from nst_asr.speech.noise import NoisePlan
+from nst_asr.speech.objective import SpeechObjective
+from nst_asr.speech.plan import Decode, SpeechTrain
+from nst_asr.speech.tokenizer import Tokenizer, TokenizerPlan
+from nst_asr.speech.tokenizer import train as train_tokenizer
+from nst_asr.store import StoreError
+from nst_asr.task import Model, Shares
+from nst_asr.train import drop_checkpoints, fit
+
+log = logging.getLogger("nst_asr")
+
+_STATISTICS_UTTERANCES = 1000  # enough for a global mean and variance; the first by id, so that it is always the same
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Conformers with CTC, on log-mel features."""
+
+    features: FeaturePlan
+    tokenizer: TokenizerPlan
+    device: str = "cpu"
+
+    def train(self, data: Mix, plan: SpeechTrain, *, init: Path | None, out: Path, key: Key) -> Model:
+        """A recogniser trained on `data` under the plan's noise.
+
+        Utterances whose tokens do not fit their frames are left out, with their ids in the log.
+        """
+        tokenizer, mean_and_deviation = self._start(data, init)
+        data = data.without(_unalignable(data, tokenizer, self.features, plan.noise))
+        conformer = self._conformer(plan, tokenizer, init, key).to(self.device)
+        device = torch.device(self.device)
+        objective = SpeechObjective(
+            model=conformer,
+            batches=Batches(data, plan.fit.batch, key["batches"]),
+            noise=plan.noise,
+            accumulate=plan.fit.accumulate,
+            tokenizer=tokenizer,
+            features=self.features,
+            statistics=mean_and_deviation,
+            device=device,
+            key=key,
+        )
+        log.info("%s", _describe(data, objective.batches, conformer, plan))
+        weights = fit(objective, plan.fit, out, key["fit"], f"train {out.name.removesuffix('.part')}")
+        conformer.load_state_dict(weights)
+        lineage = {
+            "init": Model(init).hash if init else None,
+            "data": data.fingerprint,
+            "hours": {source.name: source.hours for source in data.sources},
+            "plan": plan.model_dump(mode="json"),
+            "key": [key.seed, *key.path],
+        }
+        Recogniser(conformer, plan.model, self.features, mean_and_deviation, tokenizer).save(out, lineage)
+        drop_checkpoints(out)
+        return Model(out)
+
+    def labeler(self, teachers: Sequence[Model], plan: Decode) -> SpeechLabeler:
+        """The teachers in evaluation mode on clean input."""
+        paths = tuple(teacher.path for teacher in teachers)
+        return SpeechLabeler(paths, tuple(teacher.hash for teacher in teachers), plan, self.device)
+
+    def score(self, model: Model, data: Labeled, plan: Decode) -> Score:
+        """Word and character errors on `data`, decoded as the pool is."""
+        heard = self.labeler([model], plan)(Block(0, data.without_labels().rows))
+        return scoring.score(data.rows.select("id", "group", "label"), heard.select("id", "label"))
+
+    def shares(self, data: Labeled, teachers: Sequence[Model]) -> Shares:
+        """The token counts of the labeled transcripts under the teachers' tokenizer."""
+        tokenizer = Tokenizer.load(teachers[0].path)
+        rows = zip(data.rows["id"], data.rows["label"], strict=True)
+        flat = [token for name, text in rows for token in tokenizer.encode(text, id=name)]
+        return Shares(np.bincount(flat, minlength=tokenizer.size), tokenizer.names)
+
+    def _start(self, data: Mix, init: Path | None) -> tuple[Tokenizer, FeatureStatistics]:
+        """Tokenizer and feature statistics: those of `init`, or made from the labeled part alone.
+
+        Made from the same labeled part they are the same in every generation.
+        """
+        if init is not None:
+            started = load(init)
+            return started.tokenizer, started.statistics
+        labeled = data.sources[0].rows.sort("id")
+        tokenizer = train_tokenizer(labeled["label"].to_list(), self.tokenizer)
+        chosen = labeled.head(_STATISTICS_UTTERANCES).select("path", "start", "size").iter_rows()
+        waves = (read(path, self.features.rate, start=start, seconds=size) for path, start, size in chosen)
+        return tokenizer, statistics(log_mel(*pad([wave]), self.features) for wave in waves)
+
+    def _conformer(self, plan: SpeechTrain, tokenizer: Tokenizer, init: Path | None, key: Key) -> Conformer:
+        torch.manual_seed(key["init"].number())
+        conformer = Conformer(
+            plan.model,
+            self.features.mels,
+            tokenizer.size,
+            dropout=plan.noise.dropout,
+            survival=plan.noise.survival,
+        )
+        if init is not None:
+            started = load(init)
+            if started.architecture != plan.model or started.features != self.features:
+                raise StoreError(f"{init}: a warm start needs the same model and features as the plan's student")
+            conformer.load_state_dict(started.conformer.state_dict())
+        return conformer
+
+
+def _unalignable(data: Mix, tokenizer: Tokenizer, features: FeaturePlan, noise: NoisePlan) -> set[str]:
+    """The ids whose tokens could outnumber their frames, at the fastest speed that noise may give them."""
+    fastest = max([1.0, *noise.speed])
+    found = {}
+    for source in data.sources:
+        for name, size, text in source.rows.select("id", "size", "label").iter_rows():
+            frames = int(subsampled_lengths(torch.tensor(frame_count(int(size / fastest * features.rate) - 1, features))))
+            tokens = tokenizer.encode(text, id=name)
+            if not ctc.alignable(frames, tokens):
+                found[name] = f"{name} ({len(tokens)} tokens, {frames} frames)"
+    if found:
+        shown = ", ".join(list(found.values())[:10]) + (", ..." if len(found) > 10 else "")
+        log.warning("left out of training, more tokens than frames: %d utterances: %s", len(found), shown)
+    return set(found)
+
+
+def _describe(data: Mix, batches: Batches, conformer: Conformer, plan: SpeechTrain) -> str:
+    parameters = sum(p.numel() for p in conformer.parameters())
+    hours = ", ".join(f"{s.hours:.2f} h {s.name} ({data.share(s):.0%} of a batch)" for s in data.sources)
+    return (
+        f"{parameters / 1e6:.2f} M parameters; {hours}; {plan.fit.updates} updates of {plan.fit.batch:g} s, "
+        f"{plan.fit.updates / batches.epoch:.1f} epochs of {batches.epoch} updates"
+    )

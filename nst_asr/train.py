@@ -1,0 +1,269 @@
+"""fit(): the only optimisation loop. It goes on after a crash as if nothing had happened."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from nst_asr.key import Key
+from nst_asr.plan import FitPlan
+from nst_asr.progress import Progress
+from nst_asr.store import written_aside
+
+log = logging.getLogger("nst_asr")
+
+
+class TrainError(RuntimeError):
+    """A training that cannot go on; the message names the step and what was in it."""
+
+
+class Piece(Protocol):
+    """One part of a batch, computed at once."""
+
+    @property
+    def count(self) -> float:
+        """How many of what the loss sums over are in it."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """What is in it, for messages."""
+
+    @property
+    def scalars(self) -> Mapping[str, float]:
+        """What to plot of it, summed over the batch, such as seconds of audio of each source."""
+
+
+P = TypeVar("P", bound=Piece)
+
+
+class Objective(Protocol[P]):
+    """What fit() minimises."""
+
+    @property
+    def model(self) -> nn.Module:
+        """The weights to find."""
+
+    def load(self, step: int) -> list[P]:
+        """The pieces of batch `step` (counted from 0); called in a thread of its own, ahead of time."""
+
+    def loss(self, piece: P) -> Tensor:
+        """The loss *summed* over the piece, a scalar."""
+
+
+def fit(objective: Objective[P], plan: FitPlan, folder: Path, key: Key, title: str) -> dict[str, Tensor]:
+    """The weights after `plan.updates` updates: moving average and mean of snapshots as the plan has it.
+
+    Checkpoints go to `folder`; where it holds one, training goes on from it, and the result is, bit for bit, that of
+    a training never stopped (same machine, same number of threads). Raises TrainError at the first loss or gradient
+    that is not finite.
+    """
+    _pin_threads(plan.threads)
+    state = _State(objective.model, plan)
+    start = state.resume(folder)
+    writer = _Writer(folder, start)
+    autocast = _autocast(plan.precision, next(objective.model.parameters()).device)
+    objective.model.train()
+    with Progress(title, plan.updates, "update", start=start) as progress, writer:
+        for step, pieces in _ahead(objective, start, plan.updates):
+            scalars = _update(objective, state, plan, autocast, step, pieces, key)
+            state.after(step + 1)
+            progress.advance(note=f"loss {scalars['loss']:.3f}")
+            if (step + 1) % plan.log_every == 0:
+                writer.add(scalars, step + 1)
+            if (step + 1) % plan.checkpoint_every == 0 and step + 1 < plan.updates:
+                state.save(folder, step + 1)
+    return state.result()
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Remove what only a resumption needed."""
+    for path in _checkpoints(folder):
+        path.unlink()
+
+
+def learning_rate(plan: FitPlan, update: int) -> float:
+    """The learning rate of an update (counted from 1).
+
+    Linear up to `peak_rate` over `warmup` updates, then peak * sqrt(warmup / update) (Vaswani et al. 2017, section
+    5.3, with its peak given), or half a cosine down to zero after the last update (Loshchilov and Hutter 2017,
+    without restarts).
+    """
+    if update <= plan.warmup:
+        return plan.peak_rate * update / plan.warmup
+    if plan.decay == "inverse_sqrt":
+        return plan.peak_rate * math.sqrt(max(plan.warmup, 1) / update)
+    done = (update - plan.warmup) / max(plan.updates - plan.warmup + 1, 1)
+    return plan.peak_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _update(
+    objective: Objective[P],
+    state: _State,
+    plan: FitPlan,
+    autocast: AbstractContextManager[Any],
+    step: int,
+    pieces: list[P],
+    key: Key,
+) -> dict[str, float]:
+    """One optimiser step on the pieces of one batch."""
+    count = sum(piece.count for piece in pieces)
+    total = 0.0
+    for place, piece in enumerate(pieces):
+        # dropout and stochastic depth draw from torch's generator: its state is made a function of the key
+        torch.manual_seed(key["step", step, place].number())
+        with autocast:
+            loss = objective.loss(piece) / count
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainError(_not_finite("loss", value, step, pieces))
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += value
+    norm = float(nn.utils.clip_grad_norm_(objective.model.parameters(), plan.clip))
+    if not math.isfinite(norm):
+        raise TrainError(_not_finite("gradient norm", norm, step, pieces))
+    rate = learning_rate(plan, step + 1)
+    state.step(rate)
+    sums: dict[str, float] = {}
+    for piece in pieces:
+        for name, amount in piece.scalars.items():
+            sums[name] = sums.get(name, 0.0) + amount
+    return {"loss": total, "learning_rate": rate, "gradient_norm": norm, **sums}
+
+
+def _not_finite(what: str, value: float, step: int, pieces: Sequence[Piece]) -> str:
+    ids = [name for piece in pieces for name in piece.ids]
+    return (
+        f"the {what} of update {step + 1} is {value}; the batch holds {', '.join(ids)}. Look at these, lower "
+        "fit.peak_rate or raise fit.warmup; the last checkpoint is kept"
+    )
+
+
+class _State:
+    """Everything that an update changes."""
+
+    def __init__(self, model: nn.Module, plan: FitPlan) -> None:
+        self.model, self.plan = model, plan
+        matrices = [p for p in model.parameters() if p.ndim >= 2]
+        others = [p for p in model.parameters() if p.ndim < 2]
+        groups = [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(plan.beta1, plan.beta2), fused=True)
+        self.ema = _float32(model) if plan.ema else {}
+        self.snapshots: list[dict[str, Tensor]] = []
+
+    def step(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def after(self, update: int) -> None:
+        """Follow the weights after an update: the moving average at each, a snapshot at the last few of them."""
+        if self.plan.ema:
+            # a young average follows faster, so that it forgets the random start (decay rises to its final value)
+            decay = min(self.plan.ema, (1 + update) / (10 + update))
+            with torch.no_grad():
+                for name, value in self.model.state_dict().items():
+                    self.ema[name].lerp_(value.float(), 1 - decay)
+        behind, rest = divmod(self.plan.updates - update, self.plan.average_every)
+        if rest == 0 and behind < self.plan.average:
+            self.snapshots.append({k: v.clone() for k, v in (self.ema or _float32(self.model)).items()})
+
+    def result(self) -> dict[str, Tensor]:
+        first, *others = self.snapshots
+        total = {name: value.double() for name, value in first.items()}
+        for snapshot in others:
+            for name, value in snapshot.items():
+                total[name] += value
+        return {name: (value / len(self.snapshots)).float().cpu().contiguous() for name, value in total.items()}
+
+    def save(self, folder: Path, update: int) -> None:
+        content = {
+            "update": update,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema,
+            "snapshots": self.snapshots,
+        }
+        with written_aside(folder / f"checkpoint-{update:07d}.pt") as part:
+            torch.save(content, part)
+        for old in _checkpoints(folder)[:-2]:
+            old.unlink()
+
+    def resume(self, folder: Path) -> int:
+        """The number of updates done: those of the newest checkpoint that can be read."""
+        device = next(self.model.parameters()).device
+        for path in reversed(_checkpoints(folder)):
+            try:
+                content = torch.load(path, map_location=device, weights_only=True)
+            except Exception as error:
+                log.warning("%s cannot be read (%s); going on from the one before it", path, error)
+                continue
+            self.model.load_state_dict(content["model"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            self.ema, self.snapshots = content["ema"], content["snapshots"]
+            log.info("going on after update %d of %d", content["update"], self.plan.updates)
+            return int(content["update"])
+        return 0
+
+
+def _float32(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().float().clone() for name, value in model.state_dict().items()}
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("checkpoint-*.pt"))
+
+
+def _ahead(objective: Objective[P], start: int, stop: int, depth: int = 2) -> Iterator[tuple[int, list[P]]]:
+    """The steps with their pieces, loaded up to `depth` batches ahead in one thread."""
+    with ThreadPoolExecutor(1, thread_name_prefix="load") as pool:
+        coming = [pool.submit(objective.load, step) for step in range(start, min(start + depth, stop))]
+        try:
+            for step in range(start, stop):
+                pieces = coming.pop(0).result()
+                if step + depth < stop:
+                    coming.append(pool.submit(objective.load, step + depth))
+                yield step, pieces
+        finally:
+            for future in coming:
+                future.cancel()
+
+
+def _pin_threads(threads: int) -> None:
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+
+
+def _autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """bfloat16 autocast where it is asked for, or of itself on a GPU that has it."""
+    able = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    if precision == "bfloat16" or (precision == "auto" and able):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+class _Writer:
+    """TensorBoard scalars."""
+
+    def __init__(self, folder: Path, start: int) -> None:
+        # events of updates that a crash lost are hidden by those of the resumed training
+        self.events = SummaryWriter(folder / "tensorboard", purge_step=start + 1)  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.events.close()  # type: ignore[no-untyped-call]
+
+    def add(self, scalars: Mapping[str, float], update: int) -> None:
+        for name, value in scalars.items():
+            self.events.add_scalar(name, value, update)  # type: ignore[no-untyped-call]

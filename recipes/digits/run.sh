@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Noisy student training on connected digits, stage by stage.
+#
+#   recipes/digits/run.sh [--stage N] [--stop-stage M] [--exp DIR] [--seed S] [--recordings DIR ...] [key=value ...]
+#
+# 0 corpus   1 teacher   2 generations   3 oracle   4 test   5 results
+#
+# Every stage may be given again: what is done is not done twice, and a killed run goes on where it was.
+set -euo pipefail
+
+stage=0                    # first stage to do
+stop_stage=5               # last stage to do
+exp=exp/digits             # experiment folder
+seed=0                     # of corpus and training
+data=                      # corpus folder; default: data/ in the experiment folder's parent, by seed
+config=recipes/digits/conf/digits.yaml
+recordings=                # folder of real recordings {digit}_{speaker}_{index}.wav or .flac, instead of synthesis
+test_speaker=              # with --recordings: the speaker held out for test (default: the last by name)
+settings=()                # key=value: changes to the plan
+
+usage() { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$0"; }
+
+while [ $# -gt 0 ]; do
+  case "$1" in
+    -h | --help) usage; exit 0 ;;
+    --*=*) echo "run.sh: give the value of ${1%%=*} as a word of its own: ${1%%=*} ${1#*=}" >&2; exit 2 ;;
+    --stage | --stop-stage | --exp | --seed | --data | --config | --recordings | --test-speaker)
+      [ $# -ge 2 ] || { echo "run.sh: $1 needs a value" >&2; exit 2; }
+      name=${1#--}; printf -v "${name//-/_}" '%s' "$2"; shift 2 ;;
+    -*) echo "run.sh: unknown option $1" >&2; usage >&2; exit 2 ;;
+    *=*) settings+=("$1"); shift ;;
+    *) echo "run.sh: $1 is neither an option nor key=value" >&2; usage >&2; exit 2 ;;
+  esac
+done
+for number in stage stop_stage seed; do
+  [[ ${!number} =~ ^[0-9]+$ ]] || { echo "run.sh: --${number//_/-} ${!number}: not a number" >&2; exit 2; }
+done
+
+cd "$(dirname "$0")/../.."
+[ -d .venv/bin ] && PATH=$PWD/.venv/bin:$PATH
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
+if [ -z "$data" ]; then
+  data=$(dirname "$exp")/digits-corpus-$seed
+  [ -z "$recordings" ] || data=$(dirname "$exp")/recordings-corpus-$seed-${test_speaker:-last}
+fi
+
+doing() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
+
+nst() { # one stage of the run
+  nst-asr run "$config" --exp "$exp" --labeled "$data/labeled.tsv" --unlabeled "$data/unlabeled.tsv" \
+    --dev "$data/dev.tsv" --test "$data/test.tsv" --truth "$data/unlabeled.truth.tsv" \
+    --only "$1" "seed=$seed" ${settings[@]+"${settings[@]}"}
+}
+
+if doing 0; then
+  if [ -n "$recordings" ]; then
+    python recipes/digits/recordings.py "$recordings" "$data" --seed "$seed" ${test_speaker:+--test "$test_speaker"}
+  else
+    python recipes/digits/synthesise.py "$data" --seed "$seed"
+  fi
+fi
+if doing 1; then nst teacher; fi
+if doing 2; then nst generations; fi
+if doing 3; then nst oracle; fi
+if doing 4; then nst test; fi
+if doing 5; then
+  nst-asr results "$exp" --truth "$data/unlabeled.truth.tsv"
+  nst-asr report "$exp" > /dev/null
+  echo
+  echo "results: $exp/results.json    report: $exp/report.html    plots: $exp/plots/"
+fi

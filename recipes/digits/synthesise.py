@@ -1,0 +1,159 @@
+"""A corpus of connected digits in synthetic voices: few of them labeled, many unlabeled, dev and test unheard.
+
+    python recipes/digits/synthesise.py OUT [--seed S] [--unlabeled-minutes M ...]
+
+Every sample follows from the plan: the same plan gives the same files, byte for byte, on the same machine, whatever
+the number of processes. The layout is that of `layout.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # recipes are run from the source tree, not installed
+
+from nst_asr.config import Record, parse
+from nst_asr.key import Key
+from nst_asr.progress import Progress
+from recipes.digits import layout, room
+from recipes.digits.espeak import Voice
+from recipes.digits.layout import SETS, WORDS, Utterance
+from recipes.digits.voices import Speaker, cast
+
+
+class SynthesisPlan(Record):
+    """What a synthetic corpus is made of; a pair is the range of a uniform draw."""
+
+    seed: int = Field(0, ge=0, description="of everything drawn")
+    rate: int = Field(8000, ge=4000, le=22050, description="samples a second")
+    labeled_minutes: float = Field(6.0, gt=0, description="minutes of transcribed speech")
+    unlabeled_minutes: float = Field(60.0, gt=0, description="minutes of speech without transcripts")
+    dev_minutes: float = Field(8.0, gt=0, description="minutes to tune on")
+    test_minutes: float = Field(15.0, gt=0, description="minutes to test on")
+    labeled_voices: int = Field(4, ge=1, description="speakers among the labeled")
+    unlabeled_voices: int = Field(40, ge=1, description="speakers among the unlabeled")
+    dev_voices: int = Field(8, ge=1, description="speakers in dev")
+    test_voices: int = Field(12, ge=1, description="speakers in test")
+    words: tuple[int, int] = Field((1, 7), description="words an utterance")
+    pause_share: float = Field(0.15, ge=0, le=1, description="share of the gaps between words that are pauses")
+    speed: tuple[int, int] = Field((130, 220), description="words a minute, a speaker's own")
+    speed_jitter: float = Field(0.15, ge=0, lt=1, description="relative change from utterance to utterance, at most")
+    pitch: tuple[int, int] = Field((25, 75), description="a speaker's own, of 100, where 50 is the voice's")
+    pitch_jitter: int = Field(8, ge=0, description="change from utterance to utterance, at most")
+    snr: tuple[float, float] = Field((5.0, 25.0), description="decibels of speech over noise")
+    colour: tuple[float, float] = Field((0.0, 1.5), description="of the noise: 0 white, 1 pink, 2 brown")
+    decay: tuple[float, float] = Field((0.1, 0.4), description="seconds in which the room's echo decays by 60 dB")
+    direct: tuple[float, float] = Field((3.0, 15.0), description="decibels of direct sound over the room's echo")
+    margin: tuple[float, float] = Field((0.05, 0.25), description="seconds without speech at either end")
+    level: tuple[float, float] = Field((-32.0, -18.0), description="RMS in decibels of full scale")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The share of one speaker in one set: the unit of work."""
+
+    out: Path
+    plan: SynthesisPlan
+    name: str
+    speaker: Speaker
+    seconds: float
+
+
+def synthesise(out: Path, plan: SynthesisPlan, *, workers: int | None = None) -> None:
+    """Make the corpus of `plan` in `out`; sets that are there are kept.
+
+    workers: processes, by default one for each core. Raises ConfigError where `out` holds another plan's corpus,
+    naming what differs, or where there are not enough voices; SpeechError for a voice without sound.
+    """
+    speakers = cast({name: getattr(plan, f"{name}_voices") for name in SETS}, Key(plan.seed)["voices"])
+    layout.claim(out, plan)
+    missing = [name for name in SETS if not layout.is_done(out, name)]
+    parts = [
+        _Part(out, plan, name, speaker, 60 * getattr(plan, f"{name}_minutes") / len(speakers[name]))
+        for name in missing
+        for speaker in speakers[name]
+    ]
+    if not parts:
+        return
+    spoken: dict[str, list[Utterance]] = {name: [] for name in missing}
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "recipes.digits.espeak"])
+    # a fresh process for each speaker: see Voice
+    with (
+        context.Pool(workers or os.cpu_count(), maxtasksperchild=1) as pool,
+        Progress("synthesise", len(parts), "voice") as progress,
+    ):
+        for part, utterances in zip(parts, pool.imap(_speak, parts, chunksize=1), strict=True):
+            spoken[part.name] += utterances
+            progress.advance(note=part.speaker.name)
+    for name in missing:
+        layout.finish(out, name, spoken[name])
+
+
+def _speak(part: _Part) -> list[Utterance]:
+    """A speaker's utterances, one after another until the time is full."""
+    plan, speaker = part.plan, part.speaker
+    key = Key(plan.seed)["speech", part.name, speaker.name]
+    own = key["manner"].generator()
+    speed, pitch, spread = own.uniform(*plan.speed), own.uniform(*plan.pitch), own.uniform(30, 80)
+    voice = Voice(*speaker.files)
+    utterances: list[Utterance] = []
+    filled = 0.0
+    while filled < part.seconds:
+        this = key["utterance", len(utterances)]
+        draw = this.generator()
+        words = _words(plan, draw)
+        dry = voice.say(
+            _with_pauses(words, plan, draw),
+            seed=this["breath"].number(),
+            speed=round(speed * draw.uniform(1 - plan.speed_jitter, 1 + plan.speed_jitter)),
+            pitch=round(np.clip(pitch + draw.uniform(-plan.pitch_jitter, plan.pitch_jitter), 0, 100)),
+            spread=round(spread),
+        )
+        wave = _recorded(room.resample(dry, voice.rate, plan.rate), plan, draw)
+        serial = f"{len(utterances):04d}"
+        utterances.append(layout.save(part.out, part.name, speaker.name, serial, words, wave, plan.rate))
+        filled += utterances[-1].seconds
+    return utterances
+
+
+def _words(plan: SynthesisPlan, draw: np.random.Generator) -> list[str]:
+    count = draw.integers(*plan.words, endpoint=True)
+    return [WORDS[digit] for digit in draw.integers(len(WORDS), size=count)]
+
+
+def _with_pauses(words: list[str], plan: SynthesisPlan, draw: np.random.Generator) -> str:
+    """The words as espeak-ng reads them: a comma makes a pause."""
+    gaps = np.where(draw.random(len(words) - 1) < plan.pause_share, ", ", " ")
+    return "".join(word + gap for word, gap in zip(words, [*gaps, ""], strict=True))
+
+
+def _recorded(wave: np.ndarray, plan: SynthesisPlan, draw: np.random.Generator) -> np.ndarray:
+    """A dry voice as a microphone somewhere would have it."""
+    before, after = (np.zeros(round(draw.uniform(*plan.margin) * plan.rate)) for _ in range(2))
+    wave = np.concatenate([before, room.trim(wave, plan.rate), after])
+    wave = room.reverberate(wave, plan.rate, draw.uniform(*plan.decay), draw.uniform(*plan.direct), draw)
+    wave = room.add_noise(wave, draw.uniform(*plan.snr), draw.uniform(*plan.colour), draw)
+    return room.to_level(wave, draw.uniform(*plan.level))
+
+
+def main() -> int:
+    """Read the command line and make the corpus."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder of the corpus")
+    layout.add_fields(parser, SynthesisPlan)
+    values = vars(parser.parse_args())
+    out = values.pop("out")
+    return layout.run(lambda: synthesise(out, parse(SynthesisPlan, values)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

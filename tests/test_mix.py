@@ -1,0 +1,110 @@
+"""Batches: the stated share, nothing dropped, a pure function of key and step."""
+
+from collections import Counter
+
+import numpy as np
+import polars as pl
+import pytest
+
+from nst_asr.corpus import Labeled, Unlabeled
+from nst_asr.key import Key
+from nst_asr.mix import Batches, Draw, Mix, MixError, MixPlan, mix
+
+
+def rows(prefix: str, sizes: list[float], label: str | None = None) -> pl.DataFrame:
+    table = pl.DataFrame(
+        {"id": [f"{prefix}{i}" for i in range(len(sizes))], "size": sizes, "group": ["g"] * len(sizes)},
+        schema={"id": pl.String, "size": pl.Float32, "group": pl.String},
+    )
+    return table if label is None else table.with_columns(label=pl.lit(label))
+
+
+def example(share: float = 0.6, labeled: int = 30, pool: int = 200, window: int = 8) -> Mix:
+    rng = np.random.default_rng(0)
+    seen = Labeled(rows("a", rng.uniform(1, 5, labeled).tolist(), "x"))
+    unseen = Unlabeled(rows("b", rng.uniform(1, 5, pool).tolist()))
+    labels = unseen.rows.select("id").with_columns(label=pl.lit("y"))
+    copies = pl.DataFrame({"copies": rng.integers(0, 3, pool), "weight": np.ones(pool, np.float32)})
+    return mix(seen, unseen, labels, copies, MixPlan(pseudo_share=share, window=window))
+
+
+def seconds(draws: list[Draw], name: str) -> float:
+    return sum(draw.source.rows["size"][draw.row] for draw in draws if draw.source.name == name)
+
+
+def test_a_batch_follows_from_key_and_step_alone() -> None:
+    forward = [Batches(example(), 40, Key(1))[step] for step in range(30)]
+    batches = Batches(example(), 40, Key(1))
+    for step in (29, 3, 17, 0):
+        assert [(d.id, d.copy, d.lap) for d in batches[step]] == [(d.id, d.copy, d.lap) for d in forward[step]]
+
+
+def test_two_seeds_give_other_batches() -> None:
+    first, second = (Batches(example(), 40, Key(seed)) for seed in (1, 2))
+    assert [d.id for d in first[0]] != [d.id for d in second[0]]
+
+
+def test_every_batch_holds_labeled_data_and_the_share_is_met() -> None:
+    batches = Batches(example(0.6), 40, Key(0))
+    drawn = [batches[step] for step in range(64)]
+    assert all(seconds(draws, "labeled") > 0 and seconds(draws, "pseudo") > 0 for draws in drawn)
+    pseudo, labeled = (sum(seconds(draws, name) for draws in drawn) for name in ("pseudo", "labeled"))
+    assert pseudo / (pseudo + labeled) == pytest.approx(0.6, abs=0.01)
+    assert (pseudo + labeled) / 64 == pytest.approx(40, rel=0.02)
+
+
+def test_each_lap_holds_every_row_once_per_copy() -> None:
+    data = example(0.6)
+    batches = Batches(data, 40, Key(0))
+    counts: Counter[tuple[str, int, int]] = Counter()
+    for step in range(batches.epoch * 3):
+        counts.update((draw.id, draw.copy, draw.lap) for draw in batches[step])
+    assert max(counts.values()) == 1
+    for source in data.sources:
+        expected = {(name, c) for name, n in zip(source.rows["id"], source.copies, strict=True) for c in range(n)}
+        assert {
+            (name, copy) for name, copy, lap in counts if lap == 0 and name[0] == source.rows["id"][0][0]
+        } == expected
+
+
+def test_after_one_epoch_every_row_was_drawn() -> None:
+    data = example(0.3, labeled=100, pool=40, window=1)
+    batches = Batches(data, 40, Key(0))
+    drawn = {draw.id for step in range(batches.epoch) for draw in batches[step]}
+    assert drawn == {name for source in data.sources for name in source.rows["id"]}
+
+
+def test_rows_of_a_batch_are_of_like_size() -> None:
+    batches = Batches(example(), 40, Key(0))
+    spread = [np.ptp([d.source.rows["size"][d.row] for d in batches[step]]) for step in range(32)]
+    assert np.mean(spread) < 2  # of sizes between 1 and 5
+
+
+def test_a_row_without_copies_is_never_drawn() -> None:
+    data = example()
+    pool = data.sources[1]
+    assert (pool.copies > 0).all()
+    assert pool.copies.sum() < 2 * 200
+
+
+def test_a_share_of_zero_trains_on_the_labeled_part_alone() -> None:
+    assert [source.name for source in example(0.0).sources] == ["labeled"]
+
+
+def test_a_row_larger_than_its_share_of_a_batch_is_refused_by_name() -> None:
+    with pytest.raises(MixError, match=r"labeled a\d+ has size .* more than the 4 "):
+        Batches(example(0.9), 40, Key(0))
+
+
+def test_labels_of_another_pool_are_refused() -> None:
+    seen, unseen = Labeled(rows("a", [1.0], "x")), Unlabeled(rows("b", [1.0, 2.0]))
+    labels = pl.DataFrame({"id": ["b1", "b0"], "label": ["y", "y"]})
+    with pytest.raises(MixError, match="another pool"):
+        mix(seen, unseen, labels, None, MixPlan())
+
+
+def test_rows_left_out_take_their_copies_with_them() -> None:
+    data = example()
+    less = data.without({"a0", data.sources[1].rows["id"][0]})
+    for before, after in zip(data.sources, less.sources, strict=True):
+        assert len(after.rows) == len(before.rows) - 1 == len(after.copies)

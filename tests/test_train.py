@@ -1,0 +1,154 @@
+"""fit(): schedules, averages, and a crash that leaves no trace."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nst_asr.key import Key
+from nst_asr.plan import FitPlan
+from nst_asr.train import TrainError, fit, learning_rate
+
+
+@dataclass(frozen=True)
+class Points:
+    x: Tensor
+    y: Tensor
+    ids: list[str]
+    scalars: Mapping[str, float] = field(default_factory=lambda: {"points": 4.0})
+
+    @property
+    def count(self) -> float:
+        return float(len(self.x))
+
+
+class Regression:
+    """Squares of a small network with dropout, on points that follow from the step."""
+
+    def __init__(self, pieces: int = 1, dropout: float = 0.2, spoil: Callable[[int], None] = lambda step: None) -> None:
+        torch.manual_seed(0)
+        self.model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1))
+        self.pieces, self.spoil = pieces, spoil
+
+    def load(self, step: int) -> list[Points]:
+        self.spoil(step)
+        x = torch.from_numpy(Key(7)[step].generator().normal(size=(12, 3))).float()
+        ids = [f"point-{step}-{i}" for i in range(12)]
+        y = x.sum(1, keepdim=True)
+        cut = 12 // self.pieces
+        return [Points(x[i : i + cut], y[i : i + cut], ids[i : i + cut]) for i in range(0, 12, cut)]
+
+    def loss(self, piece: Points) -> Tensor:
+        return (self.model(piece.x) - piece.y).square().sum()
+
+
+def plan(**changes: object) -> FitPlan:
+    settings = {"updates": 25, "batch": 12.0, "warmup": 5, "checkpoint_every": 4, "threads": 1, "log_every": 5}
+    return FitPlan.model_validate(settings | changes)
+
+
+def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("changes", [{}, {"ema": 0.9}, {"average": 3, "average_every": 3}, {"ema": 0.9, "average": 2}])
+@pytest.mark.parametrize("crash", [1, 4, 9, 18, 24])
+def test_a_resumed_training_equals_one_never_stopped(changes: dict[str, object], crash: int, tmp_path: Path) -> None:
+    whole = fit(Regression(), plan(**changes), tmp_path / "whole", Key(0), "whole")
+
+    def die(step: int) -> None:
+        if step == crash:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(Regression(spoil=die), plan(**changes), tmp_path / "killed", Key(0), "killed")
+    assert same(whole, fit(Regression(), plan(**changes), tmp_path / "killed", Key(0), "resumed"))
+
+
+def test_resuming_seeks_and_does_not_replay(tmp_path: Path) -> None:
+    loaded: list[int] = []
+
+    def die(step: int) -> None:
+        if step == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(Regression(spoil=die), plan(), tmp_path, Key(0), "killed")
+    fit(Regression(spoil=loaded.append), plan(), tmp_path, Key(0), "resumed")
+    assert loaded == list(range(20, 25))
+
+
+def test_another_key_gives_other_dropout_and_other_weights(tmp_path: Path) -> None:
+    one, two = (fit(Regression(), plan(), tmp_path / str(s), Key(s), "fit") for s in (0, 1))
+    assert not same(one, two)
+
+
+def test_draws_made_elsewhere_in_the_process_change_nothing(tmp_path: Path) -> None:
+    one = fit(Regression(), plan(), tmp_path / "one", Key(0), "fit")
+    two = fit(Regression(spoil=lambda step: torch.rand(step + 1).sum()), plan(), tmp_path / "two", Key(0), "fit")
+    assert same(one, two)
+
+
+def test_accumulation_changes_the_result_by_rounding_only(tmp_path: Path) -> None:
+    whole, parts = (fit(Regression(pieces=n, dropout=0.0), plan(), tmp_path / str(n), Key(0), "fit") for n in (1, 3))
+    for name in whole:
+        torch.testing.assert_close(whole[name], parts[name], rtol=1e-4, atol=1e-5)
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
+    whole = fit(Regression(), plan(), tmp_path / "whole", Key(0), "fit")
+    kept = sorted((tmp_path / "whole").glob("checkpoint-*.pt"))
+    assert [path.name for path in kept] == ["checkpoint-0000020.pt", "checkpoint-0000024.pt"]
+    kept[-1].write_bytes(kept[-1].read_bytes()[:100])
+    assert same(whole, fit(Regression(), plan(), tmp_path / "whole", Key(0), "fit"))
+
+
+def test_a_checkpoint_that_would_run_code_is_not_unpickled(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "ran",))
+
+    torch.save({"update": 8, "evil": Evil()}, tmp_path / "checkpoint-0000008.pt")
+    fit(Regression(), plan(), tmp_path, Key(0), "fit")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_first_loss_that_is_not_finite_stops_with_step_and_ids(tmp_path: Path) -> None:
+    class Broken(Regression):
+        def loss(self, piece: Points) -> Tensor:
+            return super().loss(piece) * (math.nan if piece.ids[0] == "point-7-0" else 1)
+
+    with pytest.raises(TrainError, match=r"loss of update 8 is nan.*point-7-0, point-7-1"):
+        fit(Broken(), plan(), tmp_path, Key(0), "fit")
+
+
+def test_the_loss_falls(tmp_path: Path) -> None:
+    objective = Regression(dropout=0.0)
+    before = float(objective.loss(objective.load(0)[0]).detach())
+    weights = fit(objective, plan(updates=200, peak_rate=0.02), tmp_path, Key(0), "fit")
+    objective.model.load_state_dict(weights)
+    assert float(objective.loss(objective.load(0)[0]).detach()) < before / 20
+
+
+def test_the_average_is_the_mean_of_the_last_snapshots(tmp_path: Path) -> None:
+    ends = [fit(Regression(), plan(updates=25, decay="inverse_sqrt"), tmp_path / "a", Key(0), "fit")]
+    for updates in (19, 22):
+        ends.append(
+            fit(Regression(), plan(updates=updates, decay="inverse_sqrt"), tmp_path / f"{updates}", Key(0), "f")
+        )
+    mean = fit(Regression(), plan(decay="inverse_sqrt", average=3, average_every=3), tmp_path / "mean", Key(0), "fit")
+    for name, value in mean.items():
+        torch.testing.assert_close(value, sum(end[name] for end in ends) / 3)
+
+
+def test_the_learning_rate_warms_up_and_decays_as_published() -> None:
+    root = plan(updates=400, warmup=100, peak_rate=0.002, decay="inverse_sqrt")
+    assert [learning_rate(root, n) for n in (1, 50, 100, 400)] == pytest.approx([2e-5, 1e-3, 2e-3, 1e-3])
+    cosine = plan(updates=299, warmup=100, peak_rate=0.002, decay="cosine")
+    assert learning_rate(cosine, 200) == pytest.approx(1e-3)
+    assert learning_rate(cosine, 299) == pytest.approx(0, abs=1e-6)
+    assert learning_rate(plan(warmup=0, decay="cosine"), 1) == pytest.approx(1e-3, rel=0.01)
