@@ -112,28 +112,27 @@ def _count_batch(symbols: np.ndarray, ends: np.ndarray, pairs: int) -> np.ndarra
 
 @numba.njit(cache=True)
 def _count_pair(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:  # pragma: no cover - compiled
-    """One row of the programme at a time; each cell carries the counts of its preferred path, so none is walked back.
+    """One row of the programme at a time; each cell carries the substitutions of its preferred path.
 
-    A row is (cost, substitutions, deletions, insertions) for every length of the hypothesis.
+    The rest follows from them: deletions + insertions is the cost without the substitutions, and deletions -
+    insertions is the difference of the lengths. So no path is walked back and no matrix is kept.
     """
-    width = len(right)
-    above = np.zeros((width + 1, 4), np.int32)
-    row = np.zeros((width + 1, 4), np.int32)
-    for j in range(width + 1):
-        above[j, 0] = above[j, 3] = j
-    for i in range(len(left)):
-        row[0, 0] = row[0, 2] = i + 1
-        for j in range(width):
-            differ = 1 if left[i] != right[j] else 0
-            diagonal, deletion, insertion = above[j, 0] + differ, above[j + 1, 0] + 1, row[j, 0] + 1
+    height, width = len(left), len(right)
+    cost, substitutions = np.arange(width + 1), np.zeros(width + 1, np.int64)
+    for i in range(height):
+        diagonal_cost, diagonal_substitutions = cost[0], substitutions[0]
+        cost[0], substitutions[0] = i + 1, 0
+        for j in range(1, width + 1):
+            differ = 1 if left[i] != right[j - 1] else 0
+            above_cost, above_substitutions = cost[j], substitutions[j]
+            diagonal, deletion, insertion = diagonal_cost + differ, above_cost + 1, cost[j - 1] + 1
             if diagonal <= deletion and diagonal <= insertion:
-                row[j + 1] = above[j]
-                row[j + 1, 0], row[j + 1, 1] = diagonal, above[j, 1] + differ
+                cost[j], substitutions[j] = diagonal, diagonal_substitutions + differ
             elif deletion <= insertion:
-                row[j + 1] = above[j + 1]
-                row[j + 1, 0], row[j + 1, 2] = deletion, above[j + 1, 2] + 1
+                cost[j] = deletion
             else:
-                row[j + 1] = row[j]
-                row[j + 1, 0], row[j + 1, 3] = insertion, row[j, 3] + 1
-        above, row = row, above
-    out[0], out[1], out[2], out[3] = above[width, 1], above[width, 2], above[width, 3], len(left)
+                cost[j], substitutions[j] = insertion, substitutions[j - 1]
+            diagonal_cost, diagonal_substitutions = above_cost, above_substitutions
+    others = cost[width] - substitutions[width]
+    out[0], out[3] = substitutions[width], height
+    out[1], out[2] = (others + height - width) // 2, (others - height + width) // 2

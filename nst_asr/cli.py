@@ -15,7 +15,7 @@ STAGES = ("teacher", "generations", "oracle", "test")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 done, 1 an error in what was given, said in one message."""
-    options = _parser().parse_args(arguments)
+    options = _parse(arguments)
     from nst_asr.store import StoreError
 
     try:
@@ -29,6 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("nst-asr: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options; key=value words may stand anywhere among them, which argparse alone does not allow."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    strange = [word for word in rest if word.startswith("-") or "=" not in word or not hasattr(options, "settings")]
+    if strange:
+        parser.error(f"unrecognized arguments: {' '.join(strange)}")
+    if rest:
+        options.settings = [*options.settings, *rest]
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,9 +68,7 @@ def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     ):
         add.add_argument(f"--{name}", type=Path, required=True, metavar="MANIFEST", help=f"manifest: {text}")
     add.add_argument("--test", type=Path, metavar="MANIFEST", help="manifest: transcribed audio for the last step only")
-    add.add_argument(
-        "--truth", type=Path, metavar="TSV", help="id and text of pool utterances: for oracle and report only"
-    )
+    add.add_argument("--truth", type=Path, metavar="TSV", help="id and text of pool utterances, for the oracle")
     add.add_argument("--only", choices=STAGES, action="append", help="do this stage alone (repeatable; default: all)")
     add.add_argument("--allow-overlap", action="store_true", help="accept speakers of the training data in dev or test")
     add.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: cuda where there is one")
@@ -69,9 +79,7 @@ def _add_results(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     add = verbs.add_parser("results", help="print the table of a run, and write results.json")
     add.add_argument("exp", type=Path, help="experiment folder")
     add.add_argument("--json", action="store_true", help="print results.json instead")
-    add.add_argument(
-        "--truth", type=Path, metavar="TSV", help="id and text of pool utterances: shows the labels' true error"
-    )
+    add.add_argument("--truth", type=Path, metavar="TSV", help="id and text of pool utterances: true label errors")
     add.set_defaults(verb=_results)
 
 
@@ -85,9 +93,7 @@ def _add_transcribe(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add = verbs.add_parser("transcribe", help="print text and confidence of audio files")
     add.add_argument("model", type=Path, help="model folder, such as exp/digits/gen3/4-student")
     add.add_argument("audio", type=Path, nargs="+", help="audio files")
-    add.add_argument(
-        "--json", action="store_true", help="one JSON object a line: path, text, confidence, seconds, tokens"
-    )
+    add.add_argument("--json", action="store_true", help="one JSON object a line")
     add.add_argument("--beam", type=int, default=1, help="width of the search; 1 = greedy (default)")
     add.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: cuda where there is one")
     add.set_defaults(verb=_transcribe)
@@ -111,10 +117,11 @@ def _run(options: argparse.Namespace) -> int:
 
 def _results(options: argparse.Namespace) -> int:
     from nst_asr import results
-    from nst_asr.manifests import read_truth
+    from nst_asr.corpus import Truth
+    from nst_asr.speech.manifests import read_truth
     from nst_asr.store import write_json
 
-    found = results.collect(options.exp, read_truth(options.truth) if options.truth else None)
+    found = results.collect(options.exp, Truth(read_truth(options.truth)) if options.truth else None)
     write_json(options.exp / "results.json", found)
     print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else results.table(found))
     return 0

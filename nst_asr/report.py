@@ -74,7 +74,7 @@ def _environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["percent"] = results_table.percent
-    environment.filters["bounds"] = results_table.bounds
+    environment.filters["hours"] = results_table.hours
     return environment
 
 

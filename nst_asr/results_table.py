@@ -44,6 +44,11 @@ def percent(rate: float | None, digits: int = 2) -> str:
     return NONE if rate is None else f"{100 * rate:.{digits}f} %"
 
 
+def hours(number: float) -> str:
+    """Hours with two decimals; below one hour with three."""
+    return f"{number:.3f}" if number < 1 else f"{number:.2f}"
+
+
 def bounds(low: float | None, high: float | None, digits: int = 1) -> str:
     """An interval as percent, in brackets; nothing for None."""
     return "" if low is None or high is None else f"[{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
@@ -76,8 +81,8 @@ def _row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
     dev, test, error = entry["dev"], entry["test"], entry.get("label_error")
     return (
         name,
-        f"{entry['hours']:.2f}" if "hours" in entry else NONE,
-        f"{entry['kept_hours']:.2f}" if student else NONE,
+        hours(entry["hours"]) if "hours" in entry else NONE,
+        hours(entry["kept_hours"]) if student else NONE,
         percent(error["after"]["rate"]) if error else NONE,
         f"{percent(dev['rate'])} {bounds(dev['low'], dev['high'])}",
         percent(test["rate"]) if test else NONE,
@@ -102,8 +107,10 @@ def _recovery(results: Results) -> str:
         return "recovery rate: unknown, there is no oracle (it needs the pool's truth) or no student"
     if found["rate"] is None:
         return f"recovery rate: none, {found['reason']}"
-    interval = bounds(found["low"], found["high"]) or f"({found['reason']})"
-    return f"recovery rate: {percent(found['rate'], 1)} {interval} of the way from teacher to oracle, on {found['on']}"
+    way = f"of the way from teacher to oracle, on {found['on']}"
+    if found["low"] is None:
+        return f"recovery rate: {percent(found['rate'], 1)} {way} ({found['reason']})"
+    return f"recovery rate: {percent(found['rate'], 1)} {bounds(found['low'], found['high'])} {way}"
 
 
 def _spread_row(name: str, entries: Sequence[Mapping[str, Any]], runs: int) -> list[str]:
@@ -113,8 +120,8 @@ def _spread_row(name: str, entries: Sequence[Mapping[str, Any]], runs: int) -> l
     students = any(entry.get("labels", 0) for entry in entries)
     return [
         name if len(entries) == runs else f"{name} ({len(entries)} of {runs} runs)",
-        spread(lambda entry: entry.get("hours"), 1, 2),
-        spread(lambda entry: entry["kept_hours"], 1, 2) if students else NONE,
+        spread(lambda entry: entry.get("hours"), 1, 3),
+        spread(lambda entry: entry["kept_hours"], 1, 3) if students else NONE,
         spread(lambda entry: (entry.get("label_error") or {}).get("after", {}).get("rate"), 100, 2),
         spread(lambda entry: entry["dev"]["rate"], 100, 2),
         spread(lambda entry: entry["test"]["rate"] if entry["test"] else None, 100, 2),
@@ -154,7 +161,9 @@ def _reproduction(runs: Sequence[Results]) -> str:
     versions = {", ".join(f"{name} {version}" for name, version in run["versions"].items()) for run in runs}
     memory = max((run["peak_memory_mb"] or 0.0 for run in runs), default=0.0)
     lines = [
-        f"- Mean over {len(runs)} runs (seeds {seeds}); least to greatest in brackets",
+        f"- Mean over {len(runs)} runs (seeds {seeds}); least to greatest in brackets"
+        if len(runs) > 1
+        else f"- Seed {seeds}",
         f"- Commit: {', '.join(sorted({str(run['commit']) for run in runs}))}",
         f"- Hardware: {'; '.join(sorted(hardware))}",
         f"- Versions: {'; '.join(sorted(versions))}",

@@ -82,7 +82,7 @@ def _filter(run: Run, part: Path, labels: Labels, gauge: Gauge, plan: FilterPlan
     verdicts = filtering.filter(labels.scan(), gauge, plan)
     write_json(part.parent / "2-waterfall.json", verdicts.to_json())
     log.info("%s", verdicts.describe())
-    filtering.require_some(verdicts, labels.scan().collect(), plan)
+    filtering.require_some(verdicts, labels.scan(), plan)
     verdicts.table.write_parquet(part)
 
 
@@ -94,7 +94,7 @@ def balance(
 
 
 def _balance(part: Path, labels: Labels, kept: pl.Series, shares: Shares, plan: BalancePlan, key: Key) -> None:
-    copies = balancing.balance(labels.scan().collect(), kept, shares, plan, key["balance"])
+    copies = balancing.balance(labels.scan(), kept, shares, plan, key["balance"])
     write_json(part.parent / "3-balance.json", copies.to_json())
     copies.table.write_parquet(part)
 

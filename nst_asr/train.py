@@ -256,14 +256,14 @@ class _Writer:
 
     def __init__(self, folder: Path, start: int) -> None:
         # events of updates that a crash lost are hidden by those of the resumed training
-        self.events = SummaryWriter(folder / "tensorboard", purge_step=start + 1)  # type: ignore[no-untyped-call]
+        self.events = SummaryWriter(folder / "tensorboard", purge_step=start + 1)
 
     def __enter__(self) -> _Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.events.close()  # type: ignore[no-untyped-call]
+        self.events.close()
 
     def add(self, scalars: Mapping[str, float], update: int) -> None:
         for name, value in scalars.items():
-            self.events.add_scalar(name, value, update)  # type: ignore[no-untyped-call]
+            self.events.add_scalar(name, value, update)

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from simulated_run import TRUTH, make_run
 
@@ -31,8 +32,19 @@ class Balanced(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_report_is_one_well_formed_file_that_needs_no_network(tmp_path: Path) -> None:
-    page = report(make_run(tmp_path / "run")).read_text()
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = make_run(tmp_path_factory.mktemp("finished") / "run")
+    report(run, TRUTH)
+    return run
+
+
+@pytest.fixture
+def page(finished: Path) -> str:
+    return (finished / "report.html").read_text()
+
+
+def test_the_report_is_one_well_formed_file_that_needs_no_network(page: str) -> None:
     parser = Balanced()
     parser.feed(page)
     assert parser.open == []
@@ -40,8 +52,7 @@ def test_the_report_is_one_well_formed_file_that_needs_no_network(tmp_path: Path
     assert "http" not in page
 
 
-def test_the_report_has_table_waterfall_balance_noise_examples_and_plan(tmp_path: Path) -> None:
-    page = report(make_run(tmp_path / "run"), TRUTH).read_text()
+def test_the_report_has_table_waterfall_balance_noise_examples_and_plan(page: str) -> None:
     for text in (
         "It worked: the last student makes 49 % fewer errors than the first teacher (41.00 % became 21.00 % on test)",
         "67 % of the way to the oracle",
@@ -56,28 +67,23 @@ def test_the_report_has_table_waterfall_balance_noise_examples_and_plan(tmp_path
         assert text in page
 
 
-def test_the_report_warns_of_less_noise_naming_the_component(tmp_path: Path) -> None:
-    page = report(make_run(tmp_path / "run")).read_text()
+def test_the_report_warns_of_less_noise_naming_the_component(page: str) -> None:
     assert "less noise than its teacher: dropout." in page
 
 
-def test_text_of_the_run_is_escaped(tmp_path: Path) -> None:
-    page = report(make_run(tmp_path / "run")).read_text()
+def test_text_of_the_run_is_escaped(page: str) -> None:
     assert "nst-asr run plan.yaml &lt;&amp;&gt;" in page
     assert "<&>" not in page
 
 
-def test_the_plots_lie_beside_the_report_as_png(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run")
-    report(run)
-    found = sorted(path.name for path in (run / "plots").iterdir())
+def test_the_plots_lie_beside_the_report_as_png(finished: Path) -> None:
+    found = sorted(path.name for path in (finished / "plots").iterdir())
     assert found == ["rates.png", "scores-gen1.png", "scores-gen2.png"]
-    assert all((run / "plots" / name).read_bytes().startswith(PNG) for name in found)
+    assert all((finished / "plots" / name).read_bytes().startswith(PNG) for name in found)
 
 
-def test_the_report_of_a_run_is_always_the_same(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run")
-    assert report(run).read_bytes() == report(run).read_bytes()
+def test_the_report_of_a_run_is_always_the_same(finished: Path, page: str) -> None:
+    assert report(finished, TRUTH).read_text() == page
 
 
 def test_a_run_with_a_teacher_alone_has_a_report(tmp_path: Path) -> None:
@@ -92,14 +98,22 @@ def test_the_verdict_follows_the_paired_comparison(tmp_path: Path, errors: tuple
     assert verdict(results.collect(make_run(tmp_path / "run", errors=errors))).startswith(start)
 
 
-def test_a_cut_off_in_the_plan_changes_the_plot(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run")
-    report(run)
-    before = (run / "plots/scores-gen1.png").read_bytes()
+def test_a_cut_off_in_the_plan_changes_the_plot(tmp_path: Path, finished: Path) -> None:
+    run = make_run(tmp_path / "run", errors=(40, 20))
+    before = (finished / "plots/scores-gen1.png").read_bytes()
     plan = {"recipe": "digits", "generations": [{"filter": {"score": 0.0}}, {"filter": {"score": None}}]}
     (run / "plan.yaml").write_text(json.dumps(plan))
     report(run)
     assert (run / "plots/scores-gen1.png").read_bytes() != before
+
+
+def test_an_empty_label_has_no_score_and_comes_last_among_the_examples(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", errors=(40, 20))
+    path = run / "gen1/2-verdicts.parquet"
+    blank = pl.Series("normalised_score", [None, 0.5, 1.5], dtype=pl.Float32)
+    pl.read_parquet(path).with_columns(blank, verdict=pl.Series(["empty", "score", "kept"])).write_parquet(path)
+    page = report(run).read_text()
+    assert page.index('<td class="text">b</td>') < page.index('<td class="text">a</td>')
 
 
 def test_a_histogram_of_no_labels_or_of_one_value_is_still_a_plot() -> None:

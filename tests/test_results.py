@@ -5,10 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from simulated_run import TRUTH, make_run
+from simulated_run import TRUTH, make_run, score_of
 
 from nst_asr import results
+from nst_asr.key import Key
 from nst_asr.results_table import markdown
+from nst_asr.score import compare
 from nst_asr.store import StoreError
 from tools import write_results
 
@@ -58,6 +60,12 @@ def test_a_student_is_compared_with_the_generation_that_taught_it(tmp_path: Path
     student = results.collect(run)["generations"][2]
     assert student["teacher"] == 0
     assert student["comparison"]["difference"] == pytest.approx(-0.2)
+
+
+def test_the_comparison_is_the_one_that_the_loop_decided_on(tmp_path: Path) -> None:
+    found = results.collect(make_run(tmp_path / "run", seed=7))["generations"]
+    assert found[1]["comparison"] == compare(score_of(40), score_of(25), Key(7)["succeed", 1]).to_json()
+    assert found[2]["comparison"] == compare(score_of(25), score_of(20), Key(7)["succeed", 2]).to_json()
 
 
 def test_seconds_are_summed_over_restarts_and_a_line_cut_short_is_left_out(tmp_path: Path) -> None:
@@ -136,7 +144,7 @@ def test_markdown_has_mean_and_extremes_over_the_runs(tmp_path: Path) -> None:
     second = results.collect(make_run(tmp_path / "two", errors=(50, 30), oracle=None, seed=1))
     lines = markdown([first, second], "Digits").splitlines()
     assert lines[0] == "## Digits"
-    assert "| 0 | 0.50 | - | - | 45.00 % (40.00 to 50.00) | 46.00 % (41.00 to 51.00) | 10 |" in lines
+    assert "| 0 | 0.500 | - | - | 45.00 % (40.00 to 50.00) | 46.00 % (41.00 to 51.00) | 10 |" in lines
     assert any(line.startswith("| oracle (1 of 2 runs) |") for line in lines)
     assert any("Relative WER reduction" in line and "by run: 48.8 %, 39.2 %" in line for line in lines)
     assert any("seeds 0, 1" in line for line in lines)

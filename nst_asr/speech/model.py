@@ -51,7 +51,8 @@ class Recogniser:
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
         """Write the folder and seal it with its hash, the last file written."""
         folder.mkdir(parents=True, exist_ok=True)
-        weights = {name: value.detach().float().cpu().contiguous() for name, value in self.conformer.state_dict().items()}
+        state = self.conformer.state_dict()
+        weights = {name: value.detach().float().cpu().contiguous() for name, value in state.items()}
         with written_aside(folder / _WEIGHTS) as part:
             save_file(weights, part)
         self.tokenizer.save(folder)

@@ -132,7 +132,9 @@ def _unalignable(data: Mix, tokenizer: Tokenizer, features: FeaturePlan, noise: 
     found = {}
     for source in data.sources:
         for name, size, text in source.rows.select("id", "size", "label").iter_rows():
-            frames = int(subsampled_lengths(torch.tensor(frame_count(int(size / fastest * features.rate) - 1, features))))
+            # one sample less than the size says: it is rounded, and so is the length after a change of speed
+            frames = frame_count(int(size / fastest * features.rate) - 1, features)
+            frames = int(subsampled_lengths(torch.tensor(frames)))
             tokens = tokenizer.encode(text, id=name)
             if not ctc.alignable(frames, tokens):
                 found[name] = f"{name} ({len(tokens)} tokens, {frames} frames)"

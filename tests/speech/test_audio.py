@@ -96,6 +96,16 @@ def test_a_truncated_file_is_an_error_even_if_only_its_header_is_read(
     assert [name for name, _ in check(rows(path, size=None)).bad] == ["a"]
 
 
+@pytest.mark.parametrize("suffix", ["ogg", "opus"])
+def test_a_stream_cut_between_two_pages_is_an_error(suffix: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"a.{suffix}", np.random.default_rng(0).normal(0, 0.1, 80000).astype(np.float32))
+    content = path.read_bytes()
+    assert content.count(b"OggS") > 3
+    path.write_bytes(content[: content.rfind(b"OggS")])
+    with pytest.raises(AudioError, match="its last Ogg page does not end the stream"):
+        read(path, 16000)
+
+
 def test_a_streamed_wav_that_does_not_know_its_length_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", tone())
     content = bytearray(path.read_bytes())
@@ -124,7 +134,7 @@ def test_samples_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -
     wave = tone()
     wave[1234] = value
     soundfile.write(tmp_path / "a.wav", wave, 16000, subtype="FLOAT")
-    with pytest.raises(AudioError, match="sample 1234 is (nan|inf)"):
+    with pytest.raises(AudioError, match=r"sample 1234 is (nan|inf)"):
         read(tmp_path / "a.wav", 16000)
     assert not check(rows(tmp_path / "a.wav")).bad
     ((name, reason),) = check(rows(tmp_path / "a.wav"), decode=True).bad

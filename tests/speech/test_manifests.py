@@ -61,6 +61,13 @@ def test_cuts_without_text_are_unlabeled(tmp_path: Path) -> None:
     assert Unlabeled(rows).rows["group"].to_list() == [None]
 
 
+def test_a_cut_whose_text_is_a_space_is_no_labeled_one(tmp_path: Path) -> None:
+    blank = cut(tmp_path, "a")
+    blank.supervisions[0].text = " "
+    with pytest.raises(ManifestError, match=r"a has no text \(1 of 2 have none\)"):
+        read_manifest(save(tmp_path, blank, cut(tmp_path, "b")), labeled=True)
+
+
 def test_recordings_with_supervisions_are_rows(tmp_path: Path) -> None:
     long = Recording.from_file(record(tmp_path / "long.wav", 3.0))
     spoken = [SupervisionSegment(f"s{i}", "long", float(i), 0.5, text=f"say {i}", speaker="bob") for i in range(3)]
@@ -73,7 +80,7 @@ def test_recordings_with_supervisions_are_rows(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "x_recordings.jsonl.gz", labeled=True).equals(rows)
     alone = from_lhotse(tmp_path / "x_recordings.jsonl.gz")
     assert alone.row(0) == ("long", 3.0, None, str(tmp_path / "long.wav"), 0.0)
-    with pytest.raises(ManifestError, match="s0 is a SupervisionSegment.*give the recordings"):
+    with pytest.raises(ManifestError, match=r"s0 is a SupervisionSegment.*give the recordings"):
         from_lhotse(tmp_path / "x_supervisions.jsonl.gz")
 
 
@@ -96,7 +103,7 @@ def test_what_a_row_cannot_say_is_refused(tmp_path: Path) -> None:
         (cut(tmp_path, "d", said=2), "has 2 supervisions"),
         (cut(tmp_path, "e", channels=2), "channel 0 of 2"),
         (two_sources, "2 sources"),
-        (plain.drop_recording(), "a has no recording"),
+        (MonoCut("f", start=0, duration=1, channel=0), "f has no recording"),
         (plain.truncate(duration=0.3), "another stretch"),
     ):
         with pytest.raises(ManifestError, match=message):
