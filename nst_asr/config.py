@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,20 @@ class Record(pydantic.BaseModel):
 R = TypeVar("R", bound=Record)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 takes 1e-3 for text, since it has no dot; here it is the number that everybody means."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def load_yaml(text: str) -> Any:
+    """The content of YAML text."""
+    return yaml.load(text, _Loader)
+
+
 def read(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file."""
     try:
@@ -37,7 +52,7 @@ def read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file") from None
     try:
-        content = yaml.safe_load(text)
+        content = load_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(content, dict):
@@ -52,8 +67,15 @@ def override(content: Mapping[str, Any], settings: Iterable[str]) -> dict[str, A
         name, equals, text = setting.partition("=")
         if not equals or not name:
             raise ConfigError(f"{setting!r}: expected key=value, such as seed=1")
-        _put(result, name.split("."), yaml.safe_load(text), setting)
+        _put(result, name.split("."), _value(text, setting), setting)
     return dict(result)
+
+
+def _value(text: str, setting: str) -> Any:
+    try:
+        return load_yaml(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{setting!r}: the value is not valid YAML: {error}") from None
 
 
 def merge(base: Any, change: Any) -> Any:

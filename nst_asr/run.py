@@ -18,8 +18,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nst_asr import __version__, config
 from nst_asr.corpus import Labeled, Unlabeled
 from nst_asr.store import StoreError, once, read_json, write_json, write_text
@@ -102,7 +100,7 @@ def _settle(path: Path, text: str) -> None:
     if not path.exists():
         write_text(path, text)
         return
-    old, new = yaml.safe_load(path.read_text(encoding="utf-8")), yaml.safe_load(text)
+    old, new = (config.load_yaml(content) for content in (path.read_text(encoding="utf-8"), text))
     lines = config.differences(_without_free(old), _without_free(new))
     if lines:
         shown = "\n  ".join(lines)

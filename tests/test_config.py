@@ -46,9 +46,24 @@ def test_settings_are_laid_over_by_dotted_name() -> None:
     assert content["several"][1] == {"width": 2}
 
 
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "1.0e-3", "0.001", "+1e-03"])
+def test_a_number_with_an_exponent_is_a_number(text: str) -> None:
+    assert config.override({}, [f"rate={text}"]) == {"rate": 0.001}
+
+
+@pytest.mark.parametrize("text", ["e3", "1e", "a1e3", "2_7"])
+def test_words_and_integers_are_not_taken_for_fractions(text: str) -> None:
+    assert not isinstance(config.override({}, [f"x={text}"])["x"], float)
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [("several.7.width=1", "'7' is no place"), ("name.x=1", "name is a single value"), ("seed", "expected key=value")],
+    [
+        ("several.7.width=1", "'7' is no place"),
+        ("name.x=1", "name is a single value"),
+        ("seed", "expected key=value"),
+        ("a=[1", "not valid YAML"),
+    ],
 )
 def test_a_setting_that_fits_nowhere_is_named(setting: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

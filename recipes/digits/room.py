@@ -34,24 +34,37 @@ def reverberate(wave: np.ndarray, rate: int, decay: float, direct: float, genera
     """
     times = np.arange(1, round(decay * rate) + 1) / rate
     tail = generator.standard_normal(len(times)) * 10.0 ** (-3 * times / decay)
-    tail *= math.sqrt(10 ** (-direct / 10) / float(tail @ tail))
+    tail *= math.sqrt(10 ** (-direct / 10) / _energy(tail))
     response = np.concatenate([[1.0], tail])
-    length = len(wave) + len(response) - 1
-    size = 1 << (length - 1).bit_length()
+    size = _power_of_two(len(wave) + len(times))
     heard = np.fft.irfft(np.fft.rfft(wave, size) * np.fft.rfft(response, size), size)
     return heard[: len(wave) + len(times) // 2]
 
 
 def add_noise(wave: np.ndarray, snr: float, colour: float, generator: np.random.Generator) -> np.ndarray:
-    """The wave in noise of a power spectrum ~ 1 / f^colour (0 white, 1 pink), at `snr` dB below its mean power."""
-    spectrum = np.fft.rfft(generator.standard_normal(len(wave)))
-    spectrum *= np.maximum(np.arange(len(spectrum)), 1 + len(spectrum) // 80) ** (-colour / 2)
-    noise = np.fft.irfft(spectrum, len(wave))
-    power = float(wave @ wave) * 10 ** (-snr / 10)
-    return wave + noise * math.sqrt(power / float(noise @ noise))
+    """The wave in noise of a power spectrum ~ 1 / f^colour (0 white, 1 pink), at `snr` dB below its mean power.
+
+    The spectrum is flat below an 80th of the Nyquist frequency (50 Hz at 8 kHz), where there is no speech to mask.
+    """
+    size = _power_of_two(len(wave))
+    frequencies = np.maximum(np.arange(size // 2 + 1), size // 160)
+    shape = frequencies ** (-colour / 2)
+    noise = np.fft.irfft(np.fft.rfft(generator.standard_normal(size)) * shape, size)[: len(wave)]
+    power = _energy(wave) * 10 ** (-snr / 10)
+    return wave + noise * math.sqrt(power / _energy(noise))
 
 
 def to_level(wave: np.ndarray, level: float, ceiling: float = 0.95) -> np.ndarray:
     """The wave at `level` dB of full scale (RMS), or lower where its peak would pass `ceiling`."""
-    gain = 10 ** (level / 20) / math.sqrt(float(wave @ wave) / len(wave))
+    gain = 10 ** (level / 20) / math.sqrt(_energy(wave) / len(wave))
     return wave * min(gain, ceiling / float(np.abs(wave).max()))
+
+
+def _energy(wave: np.ndarray) -> float:
+    """The sum of squares; not by BLAS, whose threads cost more than they do here, and whose result they change."""
+    return float(np.square(wave).sum())
+
+
+def _power_of_two(least: int) -> int:
+    """A length that transforms fast."""
+    return 1 << (least - 1).bit_length()

@@ -3,15 +3,15 @@
     python recipes/digits/synthesise.py OUT [--seed S] [--unlabeled-minutes M ...]
 
 Every sample follows from the plan: the same plan gives the same files, byte for byte, on the same machine, whatever
-the number of processes. The layout is that of `layout.py`.
+how many speak at a time. The layout is that of `layout.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,7 @@ class SynthesisPlan(Record):
     speed_jitter: float = Field(0.15, ge=0, lt=1, description="relative change from utterance to utterance, at most")
     pitch: tuple[int, int] = Field((25, 75), description="a speaker's own, of 100, where 50 is the voice's")
     pitch_jitter: int = Field(8, ge=0, description="change from utterance to utterance, at most")
+    spread: tuple[int, int] = Field((30, 80), description="of the pitch, a speaker's own, of 100")
     snr: tuple[float, float] = Field((5.0, 25.0), description="decibels of speech over noise")
     colour: tuple[float, float] = Field((0.0, 1.5), description="of the noise: 0 white, 1 pink, 2 brown")
     decay: tuple[float, float] = Field((0.1, 0.4), description="seconds in which the room's echo decays by 60 dB")
@@ -67,10 +68,19 @@ class _Part:
     seconds: float
 
 
+@dataclass(frozen=True)
+class _Manner:
+    """How a speaker speaks, but for jitter."""
+
+    speed: float
+    pitch: float
+    spread: int
+
+
 def synthesise(out: Path, plan: SynthesisPlan, *, workers: int | None = None) -> None:
     """Make the corpus of `plan` in `out`; sets that are there are kept.
 
-    workers: processes, by default one for each core. Raises ConfigError where `out` holds another plan's corpus,
+    workers: voices at a time, by default one for each core. Raises ConfigError where `out` holds another plan's corpus,
     naming what differs, or where there are not enough voices; SpeechError for a voice without sound.
     """
     speakers = cast({name: getattr(plan, f"{name}_voices") for name in SETS}, Key(plan.seed)["voices"])
@@ -84,14 +94,9 @@ def synthesise(out: Path, plan: SynthesisPlan, *, workers: int | None = None) ->
     if not parts:
         return
     spoken: dict[str, list[Utterance]] = {name: [] for name in missing}
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "recipes.digits.espeak"])
-    # a fresh process for each speaker: see Voice
-    with (
-        context.Pool(workers or os.cpu_count(), maxtasksperchild=1) as pool,
-        Progress("synthesise", len(parts), "voice") as progress,
-    ):
-        for part, utterances in zip(parts, pool.imap(_speak, parts, chunksize=1), strict=True):
+    # threads do: speech comes from other processes, and transforms and encoders let go of the interpreter
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool, Progress("synthesise", len(parts), "voice") as progress:
+        for part, utterances in zip(parts, pool.map(_speak, parts), strict=True):
             spoken[part.name] += utterances
             progress.advance(note=part.speaker.name)
     for name in missing:
@@ -102,27 +107,37 @@ def _speak(part: _Part) -> list[Utterance]:
     """A speaker's utterances, one after another until the time is full."""
     plan, speaker = part.plan, part.speaker
     key = Key(plan.seed)["speech", part.name, speaker.name]
-    own = key["manner"].generator()
-    speed, pitch, spread = own.uniform(*plan.speed), own.uniform(*plan.pitch), own.uniform(30, 80)
-    voice = Voice(*speaker.files)
+    manner = _manner(plan, key["manner"].generator())
     utterances: list[Utterance] = []
     filled = 0.0
-    while filled < part.seconds:
-        this = key["utterance", len(utterances)]
-        draw = this.generator()
-        words = _words(plan, draw)
-        dry = voice.say(
-            _with_pauses(words, plan, draw),
-            seed=this["breath"].number(),
-            speed=round(speed * draw.uniform(1 - plan.speed_jitter, 1 + plan.speed_jitter)),
-            pitch=round(np.clip(pitch + draw.uniform(-plan.pitch_jitter, plan.pitch_jitter), 0, 100)),
-            spread=round(spread),
-        )
-        wave = _recorded(room.resample(dry, voice.rate, plan.rate), plan, draw)
-        serial = f"{len(utterances):04d}"
-        utterances.append(layout.save(part.out, part.name, speaker.name, serial, words, wave, plan.rate))
-        filled += utterances[-1].seconds
+    with Voice(*speaker.files) as voice:
+        while filled < part.seconds:
+            this = key["utterance", len(utterances)]
+            words, wave = _utter(voice, manner, plan, this)
+            serial = f"{len(utterances):04d}"
+            utterances.append(layout.save(part.out, part.name, speaker.name, serial, words, wave, plan.rate))
+            filled += utterances[-1].seconds
     return utterances
+
+
+def _manner(plan: SynthesisPlan, draw: np.random.Generator) -> _Manner:
+    return _Manner(draw.uniform(*plan.speed), draw.uniform(*plan.pitch), round(draw.uniform(*plan.spread)))
+
+
+def _utter(voice: Voice, manner: _Manner, plan: SynthesisPlan, key: Key) -> tuple[list[str], np.ndarray]:
+    """Some words and how they sound at `plan.rate`."""
+    draw = key.generator()
+    words = _words(plan, draw)
+    speed = manner.speed * draw.uniform(1 - plan.speed_jitter, 1 + plan.speed_jitter)
+    pitch = manner.pitch + draw.uniform(-plan.pitch_jitter, plan.pitch_jitter)
+    dry = voice.say(
+        _with_pauses(words, plan, draw),
+        seed=key["breath"].number(),
+        speed=round(speed),
+        pitch=min(max(round(pitch), 0), 100),
+        spread=manner.spread,
+    )
+    return words, _recorded(room.resample(dry, voice.rate, plan.rate), plan, draw)
 
 
 def _words(plan: SynthesisPlan, draw: np.random.Generator) -> list[str]:

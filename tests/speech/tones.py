@@ -73,6 +73,8 @@ def write_corpus(folder: Path) -> dict[str, Path]:
 def arguments(folder: Path, exp: Path) -> list[str]:
     """The command line that runs everything on the corpus in `folder`."""
     (folder / "plan.yaml").write_text(PLAN)
-    sets = [word for name in ("labeled", "unlabeled", "dev", "test") for word in (f"--{name}", str(folder / f"{name}.tsv"))]
+    sets = [
+        word for name in ("labeled", "unlabeled", "dev", "test") for word in (f"--{name}", str(folder / f"{name}.tsv"))
+    ]
     truth = ["--truth", str(folder / "unlabeled.truth.tsv")]
     return ["run", str(folder / "plan.yaml"), "--exp", str(exp), *sets, *truth, "--device", "cpu"]
