@@ -16,16 +16,14 @@ STAGES = ("teacher", "generations", "oracle", "test")
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 done, 1 an error in what was given, said in one message."""
     options = _parse(arguments)
-    from nst_asr.store import StoreError
-
     try:
         return int(options.verb(options))
-    # every error of this package that a user can mend is one of these, and its message says how
-    except (ValueError, StoreError, FileNotFoundError, RuntimeError) as error:
-        if type(error).__module__.startswith("nst_asr") or isinstance(error, FileNotFoundError):
-            print(f"nst-asr: {error}", file=sys.stderr)
-            return 1
-        raise
+    except Exception as error:
+        # the package's own errors, and the system's, are ones that a user can mend; all others are ours to mend
+        if not (type(error).__module__.startswith("nst_asr") or isinstance(error, OSError)):
+            raise
+        print(f"nst-asr: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("nst-asr: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
@@ -44,7 +42,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nst-asr", description="Noisy student training for speech recognition.")
+    parser = argparse.ArgumentParser(
+        prog="nst-asr", description="Noisy student training for speech recognition.", allow_abbrev=False
+    )
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     _add_run(verbs)
@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    add = verbs.add_parser("run", help="train teacher and students, the oracle, score test; goes on where it stopped")
+    add = verbs.add_parser(
+        "run", help="train teacher and students, the oracle, score test; goes on where it stopped", allow_abbrev=False
+    )
     add.add_argument("plan", type=Path, help="YAML file, such as recipes/digits/conf/digits.yaml")
     add.add_argument(
         "settings", nargs="*", metavar="key=value", help="change a key of the plan: seed=1, teacher.fit.updates=500"
@@ -76,7 +78,7 @@ def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def _add_results(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    add = verbs.add_parser("results", help="print the table of a run, and write results.json")
+    add = verbs.add_parser("results", help="print the table of a run, and write results.json", allow_abbrev=False)
     add.add_argument("exp", type=Path, help="experiment folder")
     add.add_argument("--json", action="store_true", help="print results.json instead")
     add.add_argument("--truth", type=Path, metavar="TSV", help="id and text of pool utterances: true label errors")
@@ -84,13 +86,13 @@ def _add_results(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_report(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    add = verbs.add_parser("report", help="write report.html and plots/ of a run")
+    add = verbs.add_parser("report", help="write report.html and plots/ of a run", allow_abbrev=False)
     add.add_argument("exp", type=Path, help="experiment folder")
     add.set_defaults(verb=_report)
 
 
 def _add_transcribe(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    add = verbs.add_parser("transcribe", help="print text and confidence of audio files")
+    add = verbs.add_parser("transcribe", help="print text and confidence of audio files", allow_abbrev=False)
     add.add_argument("model", type=Path, help="model folder, such as exp/digits/gen3/4-student")
     add.add_argument("audio", type=Path, nargs="+", help="audio files")
     add.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -100,8 +102,11 @@ def _add_transcribe(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _run(options: argparse.Namespace) -> int:
+    from nst_asr.config import ConfigError
     from nst_asr.speech.start import run_speech
 
+    if options.only and "test" in options.only and options.test is None:
+        raise ConfigError("--only test: there is no test set; name its manifest with --test")
     run_speech(
         options.plan,
         options.settings,

@@ -51,6 +51,8 @@ def read(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a text file that can be read ({error})") from None
     try:
         content = load_yaml(text)
     except yaml.YAMLError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -89,20 +90,27 @@ class Truth:
     def __post_init__(self) -> None:
         _check(self.rows, "truth", {"id": pl.String, "label": pl.String})
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of ids and labels in order."""
+        return fingerprint(self.rows.select("id", "label"))
 
-def guard(corpus: Corpus, test: Labeled | None = None, *, allow_overlap: bool = False) -> list[str]:
+
+def guard(
+    corpus: Corpus, test: Labeled | None = None, *, allow_overlap: bool = False, also: Sequence[str] = ()
+) -> list[str]:
     """Warnings about leakage between the sets. Raises CorpusError where there is any, unless `allow_overlap`.
 
     No id may occur in two sets, whatever is allowed. No group (speaker) of the training data, labeled or unlabeled,
     may occur in dev or test: a student that has heard the test speakers, even without their transcripts, is measured
-    too well.
+    too well. Where speakers are not known the guard says that it cannot see. `also` is what a task found besides.
     """
     held_out = [corpus.dev, *([test] if test else [])]
     sets: list[Labeled | Unlabeled] = [corpus.labeled, corpus.unlabeled, *held_out]
     for place, first in enumerate(sets):
         for second in sets[place + 1 :]:
             _refuse_shared_ids(first, second)
-    found = [
+    found = [*also] + [
         warning
         for seen in (corpus.labeled, corpus.unlabeled)
         for held in held_out
@@ -110,10 +118,14 @@ def guard(corpus: Corpus, test: Labeled | None = None, *, allow_overlap: bool = 
     ]
     if found and not allow_overlap:
         raise CorpusError(
-            "\n".join(found) + "\nLeave these speakers out of the training data; or accept, with --allow-overlap, "
+            "\n".join(found) + "\nLeave these out of the training data; or accept, with --allow-overlap, "
             "that error rates will look better than they are."
         )
-    return found
+    return found + [
+        f"the speakers of {part.name} are not all known: whether they occur in other sets cannot be seen"
+        for part in sets
+        if part.rows["group"].null_count()
+    ]
 
 
 def fingerprint(rows: pl.DataFrame) -> str:

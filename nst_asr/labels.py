@@ -7,6 +7,7 @@ over the pool is a zip. Whoever makes a part, the part is the same; none says wh
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,7 @@ def label(labeler: Labeler, pool: Unlabeled, folder: Path, *, block: int, worker
 def _made(
     labeler: Labeler, blocks: Sequence[Block], folder: Path, lineage: dict[str, str], workers: int
 ) -> Iterator[None]:
-    jobs = [(labeler, piece, folder, lineage) for piece in blocks]
+    jobs = [(labeler, piece, folder, lineage, os.getpid()) for piece in blocks]
     if workers <= 1 or len(jobs) <= 1:
         yield from map(_make, jobs)
         return
@@ -104,11 +105,13 @@ def _made(
         yield from pool.imap_unordered(_make, jobs)
 
 
-def _make(job: tuple[Labeler, Block, Path, dict[str, str]]) -> None:
-    labeler, block, folder, lineage = job
+def _make(job: tuple[Labeler, Block, Path, dict[str, str], int]) -> None:
+    labeler, block, folder, lineage, master = job
     table = labeler(block)
     if table["id"].to_list() != block.rows["id"].to_list():
         raise StoreError(f"block {block.index}: the labeler did not give one row for each example in the block's order")
+    if master not in (os.getpid(), os.getppid()):
+        return  # the run was killed and perhaps started again: leave its folder alone
     header = lineage | {"block": str(block.index), "version": __version__}
     write_table(part_path(folder, block.index), table.match_to_schema(SCHEMA), header)
 
@@ -121,6 +124,6 @@ def _is_made(path: Path, lineage: dict[str, str], block: Block) -> bool:
         if header.get(name) != value:
             raise StoreError(
                 f"{path}: made with another {name} ({header.get(name)}, this run has {value}); "
-                "use a new experiment folder, or move this one's labels away to make them again"
+                "use a new experiment folder, or move away these labels and all that was made after them"
             )
     return True

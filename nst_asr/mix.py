@@ -5,7 +5,8 @@ occurs twice). A batch takes its stated share of seconds (or images) from either
 
 - every batch holds labeled data in the stated proportion,
 - no row is ever dropped: it waits for its place in the lap, and each lap holds it once per copy,
-- batch number `step` is a function of the key and `step` alone: going on after a crash seeks, it replays nothing.
+- batch number `step` is a function of the key and `step` alone: going on after a crash seeks (it
+  makes one permutation of the lap) and replays nothing.
 
 One **epoch** is the number of batches after which every labeled row and every copy of a pseudo-labeled row has been
 drawn at least once: the larger source passes once, the smaller one repeats.
@@ -122,6 +123,20 @@ def mix(
     return Mix(tuple(sources), plan)
 
 
+def refuse_long(labeled: Labeled, plan: MixPlan, size: float) -> None:
+    """Raise MixError where a labeled row is larger than the labeled share of a batch of `size`: it cannot be drawn."""
+    _refuse_long(labeled.rows, "labeled", _milli(size * (1 - plan.pseudo_share)))
+
+
+def _refuse_long(rows: pl.DataFrame, name: str, budget: int) -> None:
+    longest = rows.row(int(rows["size"].arg_max() or 0), named=True)
+    if _milli(longest["size"]) > budget:
+        raise MixError(
+            f"{name} {longest['id']} has size {longest['size']:g}, more than the {budget / 1000:g} that a batch holds "
+            "of that kind; raise the batch size or leave it out"
+        )
+
+
 def _pseudo(pool: Unlabeled, labels: pl.DataFrame, copies: pl.DataFrame | None) -> Source:
     if not labels["id"].equals(pool.rows["id"]):
         raise MixError("the label table is not in the pool's order; it belongs to another pool")
@@ -148,13 +163,15 @@ class Batches:
             _Stream(source, _milli(size * data.share(source)), key["stream", source.name]) for source in data.sources
         ]
         laps = [stream.total // stream.budget for stream in self.streams]
-        # a window longer than a lap would put the same row twice into one batch
-        self.window = int(max(1, min([data.plan.window, *laps])))
+        # a window over the end of a lap can hold a row twice; in a short one of two, they would often share a batch
+        self.window = int(max(1, min([data.plan.window, *(lap // 2 for lap in laps)])))
 
     @property
     def epoch(self) -> int:
         """The number of batches in one epoch."""
-        return max(math.ceil(stream.total / stream.budget) for stream in self.streams)
+        # a row is drawn somewhere in its window, so whole windows count
+        windows = max(math.ceil(stream.total / (stream.budget * self.window)) for stream in self.streams)
+        return windows * self.window
 
     def __getitem__(self, step: int) -> list[Draw]:
         """The rows of batch `step` (counted from 0), labeled ones first."""
@@ -169,7 +186,8 @@ class _Stream:
     def __init__(self, source: Source, budget: int, key: Key) -> None:
         self.source, self.budget, self.key = source, budget, key
         self.row = np.repeat(np.arange(len(source.rows)), source.copies)
-        self.copy = np.concatenate([np.arange(count) for count in source.copies]) if len(self.row) else self.row
+        first = np.cumsum(source.copies) - source.copies
+        self.copy = np.arange(len(self.row)) - np.repeat(first, source.copies)
         self.sizes = np.maximum(1, np.rint(source.rows["size"].to_numpy().astype(np.float64) * 1000).astype(np.int64))
         self.total = int(self.sizes[self.row].sum())
         self._refuse()
@@ -188,12 +206,7 @@ class _Stream:
     def _refuse(self) -> None:
         if not self.total:
             raise MixError(f"no {self.source.name} rows to train on")
-        longest = int(self.sizes.argmax())
-        if self.sizes[longest] > self.budget:
-            raise MixError(
-                f"{self.source.name} {self.source.rows['id'][longest]} has size {self.sizes[longest] / 1000:g}, more "
-                f"than the {self.budget / 1000:g} that a batch holds of that kind; raise the batch size or leave it out"
-            )
+        _refuse_long(self.source.rows, self.source.name, self.budget)
 
     def _make_lap(self, lap: int) -> tuple[np.ndarray, np.ndarray]:
         """The entries of a lap in order, and where each begins."""

@@ -16,7 +16,8 @@ from nst_asr.task import Model, Task
 def train_oracle(task: Task[T, D], corpus: Corpus, truth: Truth, plan: Plan[T, D], run: Run) -> Model:
     """The last generation's student, with the same model, updates, noise and mixture, on true labels.
 
-    Rows of the pool without a known label are left out. Nothing of it flows back into the loop.
+    Where the students start from their teacher's weights, the oracle starts from the first teacher's. Rows of the pool
+    without a known label are left out. Nothing of it flows back into the loop.
     """
     if not plan.generations:
         raise CorpusError("an oracle needs a generation to compare with; the plan has none")
@@ -26,6 +27,7 @@ def train_oracle(task: Task[T, D], corpus: Corpus, truth: Truth, plan: Plan[T, D
         raise CorpusError("no id of the truth occurs in the unlabeled pool")
     pool = Unlabeled(known.drop("label"), "unlabeled with truth")
     data = mix(corpus.labeled, pool, known.select(pl.col("id"), pl.col("label")), None, last.mix)
-    model = steps.train(run, task, "oracle/student", data, last.student, None, Key(plan.seed)["oracle"])
+    init = run.folder / "gen0" / "student" if last.init == "teacher" else None
+    model = steps.train(run, task, "oracle/student", data, last.student, init, Key(plan.seed)["oracle"])
     steps.score(run, task, "oracle/score.json", model, corpus.dev, plan)
     return model

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nst_asr.balance import BalancePlan
 from nst_asr.config import ConfigError, Record, merge
@@ -24,8 +24,8 @@ class FitPlan(Record):
     """How a model's weights are found. An update is one optimiser step on one batch."""
 
     updates: int = Field(ge=1)
-    batch: float = Field(gt=0)  # seconds of audio (or images) in one update
-    accumulate: int = Field(1, ge=1)  # pieces a batch is computed in; changes memory, not the result
+    batch: float = Field(gt=0, allow_inf_nan=False)  # seconds of audio (or images) in one update
+    accumulate: int = Field(1, ge=1)  # pieces a batch is computed in; changes memory, not what is minimised
     peak_rate: float = Field(1e-3, gt=0)  # learning rate at the end of warm-up
     warmup: int = Field(100, ge=0)  # updates
     decay: Literal["cosine", "inverse_sqrt"] = "cosine"
@@ -40,6 +40,17 @@ class FitPlan(Record):
     checkpoint_every: int = Field(200, ge=1)  # updates; a killed training loses at most these
     threads: int = Field(0, ge=0)  # of torch on a CPU; 0 = every core. Bitwise repeats need the same number
     log_every: int = Field(20, ge=1)  # updates between TensorBoard scalars
+
+    @model_validator(mode="after")
+    def _fits_into_the_updates(self) -> Self:
+        if self.warmup > self.updates:
+            raise ValueError(f"warmup = {self.warmup} is more than updates = {self.updates}: the peak is never reached")
+        if (self.average - 1) * self.average_every >= self.updates:
+            raise ValueError(
+                f"average = {self.average} snapshots every {self.average_every} updates do not fit into "
+                f"updates = {self.updates}; take fewer, or closer ones"
+            )
+        return self
 
 
 class TrainPlan(Record):
@@ -88,9 +99,11 @@ def expand(content: Mapping[str, Any]) -> dict[str, Any]:
     list of what each changes, or simply their number.
     """
     result = dict(content)
-    shared = result.pop("generation", {})
+    shared = result.pop("generation", None) or {}
+    if not isinstance(shared, Mapping):
+        raise ConfigError(f"generation = {shared!r}: give what all generations share, key by key")
     turns = result.get("generations", [])
-    if isinstance(turns, int) and not isinstance(turns, bool):
+    if isinstance(turns, int) and not isinstance(turns, bool) and turns >= 0:
         turns = [{}] * turns
     if not isinstance(turns, list) or not all(turn is None or isinstance(turn, Mapping) for turn in turns):
         raise ConfigError(f"generations = {turns!r}: give a number, or a list of what each generation changes")

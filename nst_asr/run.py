@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -16,16 +17,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from nst_asr import __version__, config
-from nst_asr.corpus import Labeled, Unlabeled
-from nst_asr.store import StoreError, once, read_json, write_json, write_text
+from nst_asr.corpus import Labeled, Truth, Unlabeled
+from nst_asr.settle import refuse_other_plan
+from nst_asr.store import StoreError, explained, once, read_json, write_json, write_text
 
 log = logging.getLogger("nst_asr")
 
-# may change between two starts of the same run: they change how fast it goes, never what it gives
-_FREE_KEYS = ("workers",)
+_LOCKS: dict[Path, IO[str]] = {}  # the run folders that this process holds
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,18 @@ class Run:
             "seconds": round(time.monotonic() - began, 3),
             "peak_memory_mb": round(_peak_memory_mb(), 1),
         }
-        with open(self.folder / "steps.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        with explained(self.folder / "steps.jsonl"), open(self.folder / "steps.jsonl", "a", encoding="utf-8") as file:
+            # a line that a crash cut short must not swallow this one
+            file.write("\n" * _ends_mid_line(self.folder / "steps.jsonl") + json.dumps(line) + "\n")
 
 
-def open_run(folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unlabeled]) -> Run:
-    """The run folder, made or found again. Raises StoreError where it holds a run of another plan or other data."""
+def open_run(folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unlabeled | Truth]) -> Run:
+    """The run folder, made or found again, and locked as long as this process lives.
+
+    Raises StoreError where it holds results of another plan or of other data, or where another process works in it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    _lock(folder)
     _settle(folder / "plan.yaml", config.write(plan))
     _settle_corpus(folder, data)
     content = plan.model_dump(mode="json")
@@ -95,43 +101,55 @@ def log_to(folder: Path | None = None) -> None:
         log.addHandler(handler)
 
 
+def _lock(folder: Path) -> None:
+    """Keep other processes out of the folder until this one ends, however it ends."""
+    path = (folder / ".lock").resolve()
+    if path in _LOCKS:
+        return
+    handle = open(path, "w")  # noqa: SIM115 - held open on purpose
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        raise StoreError(f"{folder}: another process is working in it; wait for it, or use another folder") from None
+    _LOCKS[path] = handle
+
+
 def _settle(path: Path, text: str) -> None:
-    """Write the plan, or refuse another one than the folder was made with."""
+    """Write the plan; refuse one under which results in the folder would have come out otherwise."""
     if not path.exists():
         write_text(path, text)
         return
-    old, new = (config.load_yaml(content) for content in (path.read_text(encoding="utf-8"), text))
-    lines = config.differences(_without_free(old), _without_free(new))
-    if lines:
-        shown = "\n  ".join(lines)
-        raise StoreError(
-            f"{path.parent}: made with another plan; these keys differ (folder -> now):\n  {shown}\n"
-            "Use another experiment folder, or take these settings back."
-        )
+    old, new = config.load_yaml(path.read_text(encoding="utf-8")), config.load_yaml(text)
+    refuse_other_plan(path.parent, old, new)
     if old != new:
         write_text(path, text)
 
 
-def _without_free(content: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in content.items() if key not in _FREE_KEYS}
-
-
-def _settle_corpus(folder: Path, data: Mapping[str, Labeled | Unlabeled]) -> None:
+def _settle_corpus(folder: Path, data: Mapping[str, Labeled | Unlabeled | Truth]) -> None:
     known = _described(folder)
+    used = {"truth": "oracle"}
     for name, part in data.items():
         digest = part.fingerprint
-        if name in known and known[name]["fingerprint"] != digest:
+        changed = name in known and known[name]["fingerprint"] != digest
+        if changed and (folder / used.get(name, "gen0")).exists():
             raise StoreError(
                 f"{folder}: made with other data: the ids, sizes or labels of `{name}` have changed "
                 f"({known[name]['rows']} rows then, {len(part.rows)} now). Use another experiment folder."
             )
-        known[name] = {"rows": len(part.rows), "hours": part.hours, "fingerprint": digest}
+        known[name] = {"rows": len(part.rows), "fingerprint": digest}
+        if not isinstance(part, Truth):
+            known[name]["hours"] = part.hours
     write_json(folder / "corpus.json", known)
 
 
 def _described(folder: Path) -> dict[str, Any]:
     path = folder / "corpus.json"
     return dict(read_json(path)) if path.exists() else {}
+
+
+def _ends_mid_line(path: Path) -> bool:
+    return path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
 
 
 def _write_plain(part: Path, content: Any) -> None:

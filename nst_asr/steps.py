@@ -26,8 +26,9 @@ from nst_asr.mix import Mix
 from nst_asr.plan import D, Plan, T
 from nst_asr.run import Run
 from nst_asr.score import Score
-from nst_asr.store import write_json
+from nst_asr.store import read_table, write_json
 from nst_asr.task import Labeler, Model, Shares, Task
+from nst_asr.verdicts import KEPT
 
 log = logging.getLogger("nst_asr")
 
@@ -75,7 +76,7 @@ def fit_gauge(run: Run, name: str, heard: Labels) -> Gauge:
 def filter(run: Run, name: str, labels: Labels, gauge: Gauge, plan: FilterPlan) -> pl.Series:
     """Which labels are kept. The waterfall is written and logged before anything is trained on them."""
     path = run.step(name, lambda part: _filter(run, part, labels, gauge, plan))
-    return pl.read_parquet(path)["verdict"] == "kept"
+    return read_table(path)["verdict"] == KEPT
 
 
 def _filter(run: Run, part: Path, labels: Labels, gauge: Gauge, plan: FilterPlan) -> None:
@@ -90,7 +91,7 @@ def balance(
     run: Run, name: str, labels: Labels, kept: pl.Series, shares: Shares, plan: BalancePlan, key: Key
 ) -> pl.DataFrame:
     """How often each label is used: copies and weight, in the pool's order."""
-    return pl.read_parquet(run.step(name, lambda part: _balance(part, labels, kept, shares, plan, key)))
+    return read_table(run.step(name, lambda part: _balance(part, labels, kept, shares, plan, key)))
 
 
 def _balance(part: Path, labels: Labels, kept: pl.Series, shares: Shares, plan: BalancePlan, key: Key) -> None:

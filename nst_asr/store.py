@@ -35,25 +35,36 @@ def once(path: Path, make: Callable[[Path], None]) -> Path:
 def written_aside(path: Path) -> Iterator[Path]:
     """A place to write to, renamed to `path` at the end of the block; a half-written file is removed."""
     part = path.with_name(path.name + ".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part.unlink(missing_ok=True) if not part.is_dir() else None
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not part.is_dir():
+            part.unlink(missing_ok=True)
+        try:
+            yield part
+            _sync(part)
+            os.replace(part, path)
+            _sync(path.parent)
+        except BaseException:
+            if part.is_file():
+                part.unlink()
+            raise
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the errors of a full disk, in whatever dress a library gives them, into a StoreError that says so."""
     try:
-        yield part
-        _sync(part)
-        os.replace(part, path)
-        _sync(path.parent)
-    except OSError as error:
-        _drop_file(part)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            free = shutil.disk_usage(path.parent).free / 2**20
-            raise StoreError(
-                f"{path}: the disk is full ({error.strerror}; {free:.0f} MiB free). Nothing half-written was left and "
-                "everything finished is kept: free some space and give the same command again."
-            ) from error
+        yield
+    except StoreError:
         raise
-    except BaseException:
-        _drop_file(part)
-        raise
+    except Exception as error:
+        if not _is_full(error):
+            raise
+        free = shutil.disk_usage(path.parent).free / 2**20
+        raise StoreError(
+            f"{path}: the disk is full ({free:.0f} MiB free). Nothing half-written was left and everything finished "
+            "is kept: free some space and give the same command again."
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -81,6 +92,14 @@ def write_table(path: Path, table: pl.DataFrame, header: dict[str, str] | None =
         table.write_parquet(part, compression="zstd", metadata=header or {})
 
 
+def read_table(path: Path) -> pl.DataFrame:
+    """The table in a Parquet file; StoreError names a damaged one."""
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise StoreError(f"{path}: damaged ({error}); move it away and give the same command again") from None
+
+
 def read_header(path: Path) -> dict[str, str]:
     """The key-value metadata of a Parquet file."""
     try:
@@ -98,6 +117,13 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _drop_file(part: Path) -> None:
-    if part.is_file():
-        part.unlink()
+def _is_full(error: BaseException | None) -> bool:
+    """Whether a write was refused for want of room; Polars and safetensors keep the number in their text only."""
+    while error is not None:
+        text = str(error)
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return True
+        if any(sign in text for sign in ("No space left", "File too large", "os error 28", "os error 27")):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

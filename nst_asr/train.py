@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import os
@@ -194,8 +195,11 @@ class _State:
             "ema": self.ema,
             "snapshots": self.snapshots,
         }
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
         with written_aside(folder / f"checkpoint-{update:07d}.pt") as part:
-            torch.save(content, part)
+            # written by Python, whose error names a full disk; torch's own writer hides it
+            part.write_bytes(buffer.getbuffer())
         for old in _checkpoints(folder)[:-2]:
             old.unlink()
 
@@ -240,7 +244,7 @@ def _ahead(objective: Objective[P], start: int, stop: int, depth: int = 2) -> It
 
 
 def _pin_threads(threads: int) -> None:
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
 
 
 def _autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:

@@ -67,15 +67,25 @@ def test_each_lap_holds_every_row_once_per_copy() -> None:
         } == expected
 
 
-def test_after_one_epoch_every_row_was_drawn() -> None:
-    data = example(0.3, labeled=100, pool=40, window=1)
+@pytest.mark.parametrize("window", [1, 3, 8])
+@pytest.mark.parametrize(("labeled", "pool"), [(100, 40), (20, 300)])
+def test_after_one_epoch_every_row_was_drawn(window: int, labeled: int, pool: int) -> None:
+    data = example(0.3, labeled=labeled, pool=pool, window=window)
     batches = Batches(data, 40, Key(0))
     drawn = {draw.id for step in range(batches.epoch) for draw in batches[step]}
     assert drawn == {name for source in data.sources for name in source.rows["id"]}
 
 
+def test_a_batch_hardly_ever_holds_the_same_row_twice_and_then_from_two_laps() -> None:
+    batches = Batches(example(0.6, labeled=60), 40, Key(0))
+    drawn = [batches[step] for step in range(200)]
+    twice = [len(draws) - len({(draw.id, draw.copy) for draw in draws}) for draws in drawn]
+    assert sum(twice) < 0.03 * sum(map(len, drawn))
+    assert all(len(draws) == len({(draw.id, draw.copy, draw.lap) for draw in draws}) for draws in drawn)
+
+
 def test_rows_of_a_batch_are_of_like_size() -> None:
-    batches = Batches(example(), 40, Key(0))
+    batches = Batches(example(labeled=100), 40, Key(0))
     spread = [np.ptp([d.source.rows["size"][d.row] for d in batches[step]]) for step in range(32)]
     assert np.mean(spread) < 2  # of sizes between 1 and 5
 

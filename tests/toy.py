@@ -117,7 +117,7 @@ def plan(**changes: object) -> ToyPlan:
     content = {
         "recipe": "toy",
         "label": {},
-        "teacher": {"fit": {"updates": 5, "batch": 6.0}, "noise": {"jitter": 0.1}},
+        "teacher": {"fit": {"updates": 5, "batch": 6.0, "warmup": 0}, "noise": {"jitter": 0.1}},
         "generation": {"mix": {"pseudo_share": 0.5}, "student": {"fit": {"batch": 12.0}, "noise": {"jitter": 0.2}}},
         "generations": 2,
         "block": 64,

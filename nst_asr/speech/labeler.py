@@ -51,7 +51,7 @@ class SpeechLabeler:
         return pl.DataFrame(rows, schema=SCHEMA)
 
     def _label(self, rows: pl.DataFrame) -> list[dict[str, object]]:
-        models = [_loaded(path, self.device) for path in self.teachers]
+        models = [_loaded(path, sum_, self.device) for path, sum_ in zip(self.teachers, self.hashes, strict=True)]
         rate = models[0].features.rate
         waves = [
             read(path, rate, start=start, seconds=seconds)
@@ -101,5 +101,6 @@ def _vote(found: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: Path, device: str) -> Recogniser:
+def _loaded(path: Path, digest: str, device: str) -> Recogniser:
+    """A teacher, read once; `digest` tells it from another that once lay in the same place."""
     return load(path, device)

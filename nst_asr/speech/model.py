@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from nst_asr import __version__, config
@@ -26,6 +27,7 @@ from nst_asr.store import StoreError, write_json, write_text, written_aside
 _DESCRIPTION = "model.json"
 _WEIGHTS = "weights.safetensors"
 _HASH = "HASH"
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Recogniser:
         state = self.conformer.state_dict()
         weights = {name: value.detach().float().cpu().contiguous() for name, value in state.items()}
         with written_aside(folder / _WEIGHTS) as part:
-            save_file(weights, part)
+            part.write_bytes(save(weights))
         self.tokenizer.save(folder)
         content = {
             "architecture": self.architecture.model_dump(mode="json"),
@@ -68,10 +70,22 @@ class Recogniser:
         write_text(folder / _HASH, folder_hash(folder) + "\n")
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a model folder is complete."""
+    return (folder / _HASH).is_file()
+
+
 def load(folder: Path, device: torch.device | str = "cpu") -> Recogniser:
     """The recogniser in a model folder, in evaluation mode. Raises StoreError where the folder holds none."""
-    if not (folder / _HASH).is_file():
+    if not is_finished(folder):
         raise StoreError(f"{folder}: not a model folder (no {_HASH}); give the folder of a finished teacher or student")
+    try:
+        return _load(folder, device)
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise StoreError(f"{folder}: a damaged model folder ({error})") from error
+
+
+def _load(folder: Path, device: torch.device | str) -> Recogniser:
     content = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
     architecture = config.parse(ConformerPlan, content["architecture"], str(folder / _DESCRIPTION))
     features = config.parse(FeaturePlan, content["features"], str(folder / _DESCRIPTION))
@@ -85,10 +99,10 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Recogniser:
 def folder_hash(folder: Path) -> str:
     """A digest of everything in a model folder that decides what it hears."""
     digest = hashlib.blake2b(digest_size=12)
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name not in (_HASH, _DESCRIPTION):
-            digest.update(path.name.encode())
-            digest.update(path.read_bytes())
+    for name in (_WEIGHTS, *_TOKENIZER_FILES):
+        if (folder / name).is_file():
+            digest.update(name.encode())
+            digest.update((folder / name).read_bytes())
     content = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
     deciding = {key: content[key] for key in ("architecture", "features", "statistics")}
     digest.update(json.dumps(deciding, sort_keys=True).encode())

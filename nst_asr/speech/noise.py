@@ -105,6 +105,12 @@ class NoisePlan(Record):
         }
 
 
+def refuse_missing(plan: NoisePlan) -> None:
+    """Raise AudioError where the plan names a folder of noise that holds no recordings."""
+    if plan.additive and plan.additive.folder is not None:
+        _recordings(plan.additive.folder)
+
+
 def spec_augment(mels: Tensor, frames: Tensor, plan: SpecAugmentPlan, keys: Sequence[Key]) -> Tensor:
     """A copy of normalised features with masks of zeros, the mean, shape (B, T, F).
 

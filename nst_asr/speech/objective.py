@@ -76,7 +76,8 @@ class SpeechObjective:
         return (losses * piece.weights.to(losses.device)).sum()
 
     def _piece(self, step: int, draws: list[Draw]) -> AudioPiece:
-        keys = [self.key["noise", step, draw.source.name, draw.id, draw.copy] for draw in draws]
+        # the lap too: at the end of one and the start of the next, a batch can hold the same copy twice
+        keys = [self.key["noise", step, draw.source.name, draw.id, draw.copy, draw.lap] for draw in draws]
         heard = [self._noised(draw, key) for draw, key in zip(draws, keys, strict=True)]
         waves, lengths = pad(heard)
         scalars: dict[str, float] = {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from nst_asr.plan import Plan, TrainPlan
 from nst_asr.speech.conformer import ConformerPlan
@@ -31,3 +33,14 @@ class SpeechPlan(Plan[SpeechTrain, Decode]):
     features: FeaturePlan = FeaturePlan()
     tokenizer: TokenizerPlan
     max_bad_share: float = Field(0.01, ge=0, le=1)  # of a manifest's files that may be unusable before the run stops
+
+    @model_validator(mode="after")
+    def _warm_starts_fit(self) -> Self:
+        models = [self.teacher.model, *(generation.student.model for generation in self.generations)]
+        for number, generation in enumerate(self.generations, 1):
+            if generation.init == "teacher" and any(model != models[number] for model in models[:number]):
+                raise ValueError(
+                    f"generation {number} starts from its teacher's weights (init: teacher), so its model must be that "
+                    "of the teacher and of the students before it; make them equal, or init: scratch"
+                )
+        return self

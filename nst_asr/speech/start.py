@@ -6,21 +6,22 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import polars as pl
 import torch
 
 from nst_asr import config
 from nst_asr.corpus import Corpus, Labeled, Truth, Unlabeled, guard
 from nst_asr.final import score_test
 from nst_asr.loop import noisy_student
+from nst_asr.mix import MixPlan, refuse_long
 from nst_asr.oracle import train_oracle
 from nst_asr.plan import expand
 from nst_asr.run import Run, log_to, open_run
-from nst_asr.speech import audio
+from nst_asr.speech import audio, noise
+from nst_asr.speech.leakage import shared_audio
 from nst_asr.speech.manifests import read_manifest, read_truth
 from nst_asr.speech.plan import SpeechPlan
 from nst_asr.speech.task import Speech
-from nst_asr.store import write_json
+from nst_asr.store import read_table, write_json
 
 log = logging.getLogger("nst_asr")
 
@@ -38,22 +39,35 @@ def run_speech(
 ) -> None:
     """Do the stages named in `only` of the run in `exp`; what is done is not done twice."""
     plan = read_plan(plan_path, settings)
+    place = usable_device(device)
     data = {name: _read(name, path) for name, path in manifests.items()}
+    known = Truth(read_truth(truth)) if truth else None
+    corpus, test = _corpus(data)
+    warnings = guard(corpus, test, allow_overlap=allow_overlap, also=shared_audio(corpus, test))
+    _refuse_impossible(corpus, plan)
     log_to(exp)
-    run = open_run(exp, plan, data)
-    usable = {name: _usable(run, name, part, plan.max_bad_share) for name, part in data.items()}
-    corpus, test = _corpus(usable)
-    for warning in guard(corpus, test, allow_overlap=allow_overlap):
-        log.warning("WARNING: %s (allowed)", warning)
-    task = Speech(plan.features, plan.tokenizer, _device(device))
+    for warning in warnings:
+        log.warning("WARNING: %s", warning)
+    run = open_run(exp, plan, data | ({"truth": known} if known else {}))
+    corpus, test = _corpus({name: _usable(run, name, part, plan.max_bad_share) for name, part in data.items()})
+    task = Speech(plan.features, plan.tokenizer, place)
     if "teacher" in only:
         noisy_student(task, corpus, plan.model_copy(update={"generations": ()}), run)
     if "generations" in only:
         noisy_student(task, corpus, plan, run)
     if "oracle" in only:
-        _oracle(task, corpus, truth, plan, run)
+        _oracle(task, corpus, known, plan, run)
     if "test" in only and test is not None:
         score_test(task, test, plan, run)
+
+
+def _refuse_impossible(corpus: Corpus, plan: SpeechPlan) -> None:
+    """Raise now what would stop the run hours later."""
+    refuse_long(corpus.labeled, MixPlan(pseudo_share=0.0), plan.teacher.fit.batch)
+    for generation in plan.generations:
+        refuse_long(corpus.labeled, generation.mix, generation.student.fit.batch)
+    for trained in (plan.teacher, *(generation.student for generation in plan.generations)):
+        noise.refuse_missing(trained.noise)
 
 
 def read_plan(path: Path, settings: Sequence[str]) -> SpeechPlan:
@@ -69,7 +83,7 @@ def _read(name: str, path: Path) -> Labeled | Unlabeled:
 def _usable(run: Run, name: str, part: Labeled | Unlabeled, limit: float) -> Labeled | Unlabeled:
     """The part without the files that cannot be used; these are listed, with reasons, in the run folder."""
     path = run.step(f"corpus/{name}.parquet", lambda out: _check(out, name, part, limit))
-    kept = pl.read_parquet(path, columns=["id"])
+    kept = read_table(path)
     rows = part.rows.join(kept, on="id", how="semi", maintain_order="left")
     return type(part)(rows, name)
 
@@ -93,14 +107,19 @@ def _corpus(parts: Mapping[str, Labeled | Unlabeled]) -> tuple[Corpus, Labeled |
     return Corpus(labeled, unlabeled, dev), test if isinstance(test, Labeled) else None
 
 
-def _oracle(task: Speech, corpus: Corpus, truth: Path | None, plan: SpeechPlan, run: Run) -> None:
-    if truth is None:
-        log.info("no truth of the pool is known (--truth): the oracle is left out")
+def _oracle(task: Speech, corpus: Corpus, truth: Truth | None, plan: SpeechPlan, run: Run) -> None:
+    if truth is None or not plan.generations:
+        log.info("the oracle is left out: it needs a generation and the truth of the pool (--truth)")
         return
-    train_oracle(task, corpus, Truth(read_truth(truth)), plan, run)
+    train_oracle(task, corpus, truth, plan, run)
 
 
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def usable_device(name: str) -> str:
+    """The torch device that is meant by `name`; auto is a GPU where there is one. Raises ConfigError for no device."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise config.ConfigError(f"--device {name}: cannot be used ({str(error).splitlines()[0]})") from None
+    return name

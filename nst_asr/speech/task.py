@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +19,14 @@ from nst_asr.mix import Batches, Mix
 from nst_asr.score import Score
 from nst_asr.speech import ctc
 from nst_asr.speech.audio import read
-from nst_asr.speech.conformer import Conformer, subsampled_lengths
+from nst_asr.speech.conformer import Conformer
 from nst_asr.speech.features import FeaturePlan, FeatureStatistics, frame_count, log_mel, statistics
 from nst_asr.speech.labeler import SpeechLabeler
-from nst_asr.speech.model import Recogniser, load, pad
+from nst_asr.speech.model import Recogniser, is_finished, load, pad
 from nst_asr.speech.noise import NoisePlan
 from nst_asr.speech.objective import SpeechObjective
 from nst_asr.speech.plan import Decode, SpeechTrain
-from nst_asr.speech.tokenizer import Tokenizer, TokenizerPlan
+from nst_asr.speech.tokenizer import Tokenizer, TokenizerError, TokenizerPlan
 from nst_asr.speech.tokenizer import train as train_tokenizer
 from nst_asr.store import StoreError
 from nst_asr.task import Model, Shares
@@ -49,8 +50,11 @@ class Speech:
 
         Utterances whose tokens do not fit their frames are left out, with their ids in the log.
         """
+        if is_finished(out):  # killed between the last file and the renaming of the folder
+            drop_checkpoints(out)
+            return Model(out)
         tokenizer, mean_and_deviation = self._start(data, init)
-        data = data.without(_unalignable(data, tokenizer, self.features, plan.noise))
+        data = data.without(_left_out(data, tokenizer, self.features, plan))
         conformer = self._conformer(plan, tokenizer, init, key).to(self.device)
         device = torch.device(self.device)
         objective = SpeechObjective(
@@ -103,6 +107,7 @@ class Speech:
         if init is not None:
             started = load(init)
             return started.tokenizer, started.statistics
+        torch.set_num_threads(1)  # sums must not depend on what ran before
         labeled = data.sources[0].rows.sort("id")
         tokenizer = train_tokenizer(labeled["label"].to_list(), self.tokenizer)
         chosen = labeled.head(_STATISTICS_UTTERANCES).select("path", "start", "size").iter_rows()
@@ -126,22 +131,38 @@ class Speech:
         return conformer
 
 
-def _unalignable(data: Mix, tokenizer: Tokenizer, features: FeaturePlan, noise: NoisePlan) -> set[str]:
-    """The ids whose tokens could outnumber their frames, at the fastest speed that noise may give them."""
-    fastest = max([1.0, *noise.speed])
-    found = {}
+def _left_out(data: Mix, tokenizer: Tokenizer, features: FeaturePlan, plan: SpeechTrain) -> set[str]:
+    """The ids that a model cannot be trained on, told in the log: a label that does not fit its frames; of the pool, a
+    label with unknown units, or audio longer than the pool's share of a batch. Raises TokenizerError for the labeled.
+    """
+    found: dict[str, str] = {}
     for source in data.sources:
+        longest = data.share(source) * plan.fit.batch if source.name == "pseudo" else math.inf
         for name, size, text in source.rows.select("id", "size", "label").iter_rows():
-            # one sample less than the size says: it is rounded, and so is the length after a change of speed
-            frames = frame_count(int(size / fastest * features.rate) - 1, features)
-            frames = int(subsampled_lengths(torch.tensor(frames)))
-            tokens = tokenizer.encode(text, id=name)
+            try:
+                tokens = tokenizer.encode(text, id=name)
+            except TokenizerError as error:
+                if source.name == "labeled":
+                    raise
+                found[name] = str(error)
+                continue
+            frames = _fewest_frames(size, features, plan.noise)
             if not ctc.alignable(frames, tokens):
-                found[name] = f"{name} ({len(tokens)} tokens, {frames} frames)"
+                found[name] = f"{name}: {len(tokens)} tokens do not fit {frames} frames"
+            elif size > longest:
+                found[name] = f"{name}: {size:g} s, more than the {longest:g} s of the pool in a batch"
     if found:
-        shown = ", ".join(list(found.values())[:10]) + (", ..." if len(found) > 10 else "")
-        log.warning("left out of training, more tokens than frames: %d utterances: %s", len(found), shown)
+        shown = "".join(f"\n  {reason}" for reason in list(found.values())[:10]) + (
+            "\n  ..." if len(found) > 10 else ""
+        )
+        log.warning("left out of training: %d utterances:%s", len(found), shown)
     return set(found)
+
+
+def _fewest_frames(seconds: float, features: FeaturePlan, noise: NoisePlan) -> int:
+    """Frames after subsampling, at the fastest speed that noise may give and 20 ms short, as a file may be."""
+    samples = int((seconds - 0.02) / max([1.0, *noise.speed]) * features.rate) - 1
+    return (frame_count(samples, features) + 3) // 4
 
 
 def _describe(data: Mix, batches: Batches, conformer: Conformer, plan: SpeechTrain) -> str:

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from nst_asr import config
 from nst_asr.speech import ctc, decode
 from nst_asr.speech.audio import AudioError, read
 from nst_asr.speech.model import load
 from nst_asr.speech.plan import Decode
+from nst_asr.speech.start import usable_device
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class Heard:
 
 def transcribe(model: Path, audio: Sequence[Path], *, beam: int = 1, device: str = "auto") -> Iterator[Heard]:
     """One `Heard` a file, in order; a file that cannot be read gives one with an error and the rest go on."""
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    recogniser, plan = load(model, place), Decode(beam=beam)
+    recogniser, plan = load(model, usable_device(device)), config.parse(Decode, {"beam": beam}, "--beam")
     for path in audio:
         try:
             wave = read(path, recogniser.features.rate)

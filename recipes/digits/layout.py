@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import io
 import logging
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -22,10 +23,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import soundfile
+from pydantic import AfterValidator
 
 from nst_asr import config
 from nst_asr.config import ConfigError, Record
-from nst_asr.corpus import CorpusError
 from nst_asr.store import StoreError, write_text
 
 SETS = ("labeled", "unlabeled", "dev", "test")
@@ -70,16 +71,18 @@ def manifest(out: Path, name: str) -> Path:
 def save(
     out: Path, name: str, speaker: str, serial: str, words: Sequence[str], wave: np.ndarray, rate: int
 ) -> Utterance:
-    """The manifest line of a wave (shape (N,), in [-1, 1]) that has been written as 16-bit FLAC."""
+    """The manifest line of a wave (shape (N,), in [-1, 1]) that has been written as 16-bit FLAC.
+
+    Raises ValueError for a wave that would be clipped, StoreError where it cannot be written.
+    """
     if not np.abs(wave).max(initial=0.0) <= 1.0:
         raise ValueError(f"{speaker}-{serial}: the wave goes beyond [-1, 1] or holds NaN: it would be clipped")
     identity = f"{speaker}-{serial}"
     path = f"audio/{name}/{speaker}/{identity}.flac"
-    # encoded in memory: a full disk then is an ordinary OSError that says so
     encoded = io.BytesIO()
-    soundfile.write(encoded, np.round(wave * 32767).astype(np.int16), rate, format="FLAC", subtype="PCM_16")
-    (out / path).parent.mkdir(parents=True, exist_ok=True)
-    (out / path).write_bytes(encoded.getvalue())
+    samples = np.minimum(np.round(wave * 32768), 32767).astype(np.int16)
+    soundfile.write(encoded, samples, rate, format="FLAC", subtype="PCM_16")
+    _write(out / path, encoded.getvalue())
     return Utterance(identity, path, " ".join(words), speaker, round(len(wave) / rate, 6))
 
 
@@ -91,7 +94,18 @@ def finish(out: Path, name: str, utterances: Iterable[Utterance]) -> None:
         rows = rows.drop("text")
     write_text(manifest(out, name), _tsv(rows))
     speakers, minutes = rows["speaker"].n_unique(), rows["seconds"].sum() / 60
-    log.info("%s: %d utterances, %.1f minutes, %d speakers", name, len(rows), minutes, speakers)
+    log.info("%s: %d utterances, %.1f minutes, speakers: %d", name, len(rows), minutes, speakers)
+
+
+def within(least: float, most: float = math.inf) -> AfterValidator:
+    """A check of a pair in a plan: the ends of a range, the lower one first, between `least` and `most`."""
+
+    def checked(pair: tuple[float, float]) -> tuple[float, float]:
+        if not least <= pair[0] <= pair[1] <= most:
+            raise ValueError(f"give the lower end first, and both from {least} to {most}")
+        return pair
+
+    return AfterValidator(checked)
 
 
 def add_fields(parser: argparse.ArgumentParser, plan: type[Record]) -> None:
@@ -110,15 +124,33 @@ def add_fields(parser: argparse.ArgumentParser, plan: type[Record]) -> None:
         )
 
 
-def run(work: Callable[[], None]) -> int:
-    """The exit status of `work()`: 0, or 1 with the message of what went wrong on standard error."""
+def run(work: Callable[[], object], *expected: type[Exception]) -> int:
+    """The exit status of `work()`: 0, or 1 with the message on standard error, where it or the user went wrong.
+
+    expected: kinds of errors that speak for themselves, besides those of the package's core and of files.
+    """
+    failures: tuple[type[Exception], ...] = (ConfigError, StoreError, OSError, *expected)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         work()
-    except (ConfigError, CorpusError, StoreError, OSError) as error:
+    except failures as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _write(path: Path, content: bytes) -> None:
+    """`content` in `path`. Not brought to the disk one by one: thousands of small files would take minutes."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        if path.is_file():
+            path.unlink()
+        raise StoreError(
+            f"{path}: {error.strerror}. Finished sets are kept: free some space, or mend what is wrong, and give the "
+            "same command again."
+        ) from error
 
 
 def _tsv(rows: pl.DataFrame) -> str:

@@ -2,8 +2,8 @@
 
     python recipes/digits/synthesise.py OUT [--seed S] [--unlabeled-minutes M ...]
 
-Every sample follows from the plan: the same plan gives the same files, byte for byte, on the same machine, whatever
-how many speak at a time. The layout is that of `layout.py`.
+Every sample follows from the plan: the same plan gives the same files, byte for byte, on the same machine, however
+many speak at a time. The layout is that of `layout.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -24,7 +25,7 @@ from nst_asr.config import Record, parse
 from nst_asr.key import Key
 from nst_asr.progress import Progress
 from recipes.digits import layout, room
-from recipes.digits.espeak import Voice
+from recipes.digits.espeak import SpeechError, Voice
 from recipes.digits.layout import SETS, WORDS, Utterance
 from recipes.digits.voices import Speaker, cast
 
@@ -40,21 +41,39 @@ class SynthesisPlan(Record):
     test_minutes: float = Field(15.0, gt=0, description="minutes to test on")
     labeled_voices: int = Field(4, ge=1, description="speakers among the labeled")
     unlabeled_voices: int = Field(40, ge=1, description="speakers among the unlabeled")
-    dev_voices: int = Field(8, ge=1, description="speakers in dev")
-    test_voices: int = Field(12, ge=1, description="speakers in test")
-    words: tuple[int, int] = Field((1, 7), description="words an utterance")
+    dev_voices: int = Field(16, ge=1, description="speakers in dev")
+    test_voices: int = Field(24, ge=1, description="speakers in test")
+    words: Annotated[tuple[int, int], layout.within(1)] = Field((1, 7), description="words an utterance")
     pause_share: float = Field(0.15, ge=0, le=1, description="share of the gaps between words that are pauses")
-    speed: tuple[int, int] = Field((130, 220), description="words a minute, a speaker's own")
+    speed: Annotated[tuple[int, int], layout.within(80, 450)] = Field(
+        (130, 220), description="words a minute, a speaker's own"
+    )
     speed_jitter: float = Field(0.15, ge=0, lt=1, description="relative change from utterance to utterance, at most")
-    pitch: tuple[int, int] = Field((25, 75), description="a speaker's own, of 100, where 50 is the voice's")
+    pitch: Annotated[tuple[int, int], layout.within(0, 100)] = Field(
+        (25, 75), description="a speaker's own, of 100, where 50 is the voice's"
+    )
     pitch_jitter: int = Field(8, ge=0, description="change from utterance to utterance, at most")
-    spread: tuple[int, int] = Field((30, 80), description="of the pitch, a speaker's own, of 100")
-    snr: tuple[float, float] = Field((5.0, 25.0), description="decibels of speech over noise")
-    colour: tuple[float, float] = Field((0.0, 1.5), description="of the noise: 0 white, 1 pink, 2 brown")
-    decay: tuple[float, float] = Field((0.1, 0.4), description="seconds in which the room's echo decays by 60 dB")
-    direct: tuple[float, float] = Field((3.0, 15.0), description="decibels of direct sound over the room's echo")
-    margin: tuple[float, float] = Field((0.05, 0.25), description="seconds without speech at either end")
-    level: tuple[float, float] = Field((-32.0, -18.0), description="RMS in decibels of full scale")
+    spread: Annotated[tuple[int, int], layout.within(0, 100)] = Field(
+        (30, 80), description="of the pitch, a speaker's own, of 100"
+    )
+    snr: Annotated[tuple[float, float], layout.within(-30, 100)] = Field(
+        (5.0, 25.0), description="decibels of speech over noise"
+    )
+    colour: Annotated[tuple[float, float], layout.within(0, 4)] = Field(
+        (0.0, 1.5), description="of the noise: 0 white, 1 pink, 2 brown"
+    )
+    decay: Annotated[tuple[float, float], layout.within(0.01, 5)] = Field(
+        (0.1, 0.4), description="seconds in which the room's echo decays by 60 dB"
+    )
+    direct: Annotated[tuple[float, float], layout.within(-30, 100)] = Field(
+        (3.0, 15.0), description="decibels of direct sound over the room's echo"
+    )
+    margin: Annotated[tuple[float, float], layout.within(0)] = Field(
+        (0.05, 0.25), description="seconds without speech at either end"
+    )
+    level: Annotated[tuple[float, float], layout.within(-90, 0)] = Field(
+        (-32.0, -18.0), description="RMS in decibels of full scale"
+    )
 
 
 @dataclass(frozen=True)
@@ -133,7 +152,7 @@ def _utter(voice: Voice, manner: _Manner, plan: SynthesisPlan, key: Key) -> tupl
     dry = voice.say(
         _with_pauses(words, plan, draw),
         seed=key["breath"].number(),
-        speed=round(speed),
+        speed=min(max(round(speed), 80), 450),
         pitch=min(max(round(pitch), 0), 100),
         spread=manner.spread,
     )
@@ -167,7 +186,7 @@ def main() -> int:
     layout.add_fields(parser, SynthesisPlan)
     values = vars(parser.parse_args())
     out = values.pop("out")
-    return layout.run(lambda: synthesise(out, parse(SynthesisPlan, values)))
+    return layout.run(lambda: synthesise(out, parse(SynthesisPlan, values)), SpeechError)
 
 
 if __name__ == "__main__":

@@ -61,9 +61,9 @@ class Speaker:
 def cast(voices: Mapping[str, int], key: Key) -> dict[str, tuple[Speaker, ...]]:
     """The speakers of each set, by how many `voices` it has: no variant, whatever its accent, is in two sets.
 
-    Up to 88 speakers in all, each has a variant of its own; beyond, variants return in their own set with another
-    accent. Accents are dealt out in turn, so each set has as many of them as it can. Raises ConfigError where there
-    are not enough variants.
+    While there are variants enough for all, each speaker has one of his own; beyond, variants return in their own set
+    with another accent. Accents are dealt out in turn, so each set has as many of them as it can. Raises ConfigError
+    where there are not enough voices.
     """
     total = sum(voices.values())
     shares = {
@@ -73,9 +73,10 @@ def cast(voices: Mapping[str, int], key: Key) -> dict[str, tuple[Speaker, ...]]:
     speakers: dict[str, tuple[Speaker, ...]] = {}
     for name, count in voices.items():
         own = [next(order) for _ in range(shares[name])]
-        if count < 1 or count > len(own) * len(ACCENTS):
+        if not 1 <= count <= len(own) * len(ACCENTS):
             raise ConfigError(
-                f"{name}_voices = {count}: there can be 1 to {len(own) * len(ACCENTS)} beside the other sets'"
+                f"{name}_voices = {count}: there are voices for 1 to {len(own) * len(ACCENTS)}, beside the other sets' "
+                f"({len(VARIANTS)} variants in {len(ACCENTS)} accents, no variant in two sets)"
             )
         accents = _shuffled(tuple(ACCENTS), key["accents", name])
         speakers[name] = tuple(
