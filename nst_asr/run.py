@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from nst_asr import __version__, config
 from nst_asr.corpus import Labeled, Truth, Unlabeled
@@ -26,7 +26,7 @@ from nst_asr.store import StoreError, explained, once, read_json, write_json, wr
 
 log = logging.getLogger("nst_asr")
 
-_LOCKS: dict[Path, IO[str]] = {}  # the run folders that this process holds
+_LOCKS: dict[Path, int] = {}  # the run folders that this process holds, with the open lock file
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,11 @@ def _lock(folder: Path) -> None:
     path = (folder / ".lock").resolve()
     if path in _LOCKS:
         return
-    handle = open(path, "w")  # noqa: SIM115 - held open on purpose
+    handle = os.open(path, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        handle.close()
+        os.close(handle)
         raise StoreError(f"{folder}: another process is working in it; wait for it, or use another folder") from None
     _LOCKS[path] = handle
 

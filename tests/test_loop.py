@@ -126,7 +126,7 @@ def test_kill_9_at_random_moments_leaves_no_trace(finished: Path, tmp_path: Path
 
 
 def test_another_plan_in_the_same_folder_is_refused_with_the_keys(finished: Path) -> None:
-    with pytest.raises(StoreError, match=r"made with another plan.*\n  seed: 0 -> 5\n"):
+    with pytest.raises(StoreError, match=r"made with another plan.*\n  seed: 0 -> 5 "):
         run_all(finished, toy.plan(seed=5))
 
 

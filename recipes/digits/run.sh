@@ -17,6 +17,8 @@ config=recipes/digits/conf/digits.yaml
 recordings=                # folder of real recordings {digit}_{speaker}_{index}.wav or .flac, instead of synthesis
 test_speaker=              # with --recordings: the speaker held out for test (default: the last by name)
 settings=()                # key=value: changes to the plan
+program=(nst-asr)
+[ -z "${NST:-}" ] || program=(python "$NST")  # the study's teacher-noised variant
 
 usage() { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$0"; }
 
@@ -47,7 +49,7 @@ fi
 doing() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
 nst() { # one stage of the run
-  nst-asr run "$config" --exp "$exp" --labeled "$data/labeled.tsv" --unlabeled "$data/unlabeled.tsv" \
+  "${program[@]}" run "$config" --exp "$exp" --labeled "$data/labeled.tsv" --unlabeled "$data/unlabeled.tsv" \
     --dev "$data/dev.tsv" --test "$data/test.tsv" --truth "$data/unlabeled.truth.tsv" \
     --only "$1" "seed=$seed" ${settings[@]+"${settings[@]}"}
 }

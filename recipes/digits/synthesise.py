@@ -39,7 +39,7 @@ class SynthesisPlan(Record):
     unlabeled_minutes: float = Field(60.0, gt=0, description="minutes of speech without transcripts")
     dev_minutes: float = Field(8.0, gt=0, description="minutes to tune on")
     test_minutes: float = Field(15.0, gt=0, description="minutes to test on")
-    labeled_voices: int = Field(4, ge=1, description="speakers among the labeled")
+    labeled_voices: int = Field(6, ge=1, description="speakers among the labeled")
     unlabeled_voices: int = Field(40, ge=1, description="speakers among the unlabeled")
     dev_voices: int = Field(16, ge=1, description="speakers in dev")
     test_voices: int = Field(24, ge=1, description="speakers in test")

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# What the whole recipe gives over seeds, and what each of its ingredients is worth.
+#
+#   recipes/digits/study.sh EXP [JOBS]
+#
+# EXP/full-SEED are whole runs; EXP/VARIANT-SEED begin with the same teacher and change one thing in two generations.
+# JOBS run side by side (default 2). Started again it goes on where it was; the tables: tools/write_results.py EXP/full-*
+set -euo pipefail
+[ $# -ge 1 ] && [ $# -le 2 ] || { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$0"; exit 2; }
+mkdir -p "$1"
+EXP=$(cd "$1" && pwd)
+jobs=${2:-2}
+cd "$(dirname "$0")/../.."
+export EXP
+
+two='generations=[{filter: {score: 0.5}}, {filter: {score: 0.0}}]'
+silent='generation.student.noise={dropout: 0.0, survival: 1.0, spec_augment: null, speed: []}'
+
+full() { # seed: the whole recipe
+  recipes/digits/run.sh --exp "$EXP/full-$1" --seed "$1" > "$EXP/full-$1.out" 2>&1
+}
+
+variant() { # seed name settings...: two generations from the whole recipe's teacher
+  local seed=$1 name=$2
+  shift 2
+  local exp=$EXP/$name-$seed
+  if [ ! -e "$exp/gen0" ]; then
+    mkdir -p "$exp"
+    cp -r "$EXP/full-$seed/corpus" "$exp/"
+    cp -r "$EXP/full-$seed/gen0" "$exp/gen0.copy"
+    mv "$exp/gen0.copy" "$exp/gen0"
+  fi
+  recipes/digits/run.sh --stage 2 --stop-stage 2 --exp "$exp" --seed "$seed" "$@" > "$exp.out" 2>&1
+  recipes/digits/run.sh --stage 4 --exp "$exp" --seed "$seed" "$@" >> "$exp.out" 2>&1
+}
+
+one() { # seed name
+  case $2 in
+    full) full "$1" ;;
+    no-noise) variant "$1" "$2" "$two" "$silent" ;;
+    no-filter) variant "$1" "$2" 'generations=[{filter: {}}, {filter: {}}]' ;;
+    no-stochastic-depth) variant "$1" "$2" "$two" generation.student.noise.survival=1.0 ;;
+    warm-start) variant "$1" "$2" "$two" generation.init=teacher ;;
+    labeled-only) variant "$1" "$2" 'generations=[{filter: {score: 0.5}}]' generation.mix.pseudo_share=0.0 ;;
+    teacher-noised) NST=recipes/digits/noised_teacher.py variant "$1" "$2" "$two" ;;
+  esac
+}
+export -f full variant one
+export two silent
+
+each() { # variants...: over the seeds, side by side
+  for name in "$@"; do for seed in 0 1 2; do echo "$seed $name"; done; done |
+    xargs -P "$jobs" -L 1 bash -c 'set -euo pipefail; echo "begin $2 $1"; one "$1" "$2"; echo "end $2 $1"' one
+}
+each full
+each no-noise no-filter labeled-only warm-start teacher-noised no-stochastic-depth
