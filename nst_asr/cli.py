@@ -7,15 +7,20 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nst_asr import __version__
+
+if TYPE_CHECKING:
+    from nst_asr.speech.task import Speech
 
 STAGES = ("teacher", "generations", "oracle", "test")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0 done, 1 an error in what was given, said in one message."""
+def main(arguments: Sequence[str] | None = None, *, task: type[Speech] | None = None) -> int:
+    """The exit status: 0 done, 1 an error in what was given, said in one message. `task`: a study's variant."""
     options = _parse(arguments)
+    options.task = task
     try:
         return int(options.verb(options))
     except Exception as error:
@@ -104,6 +109,7 @@ def _add_transcribe(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _run(options: argparse.Namespace) -> int:
     from nst_asr.config import ConfigError
     from nst_asr.speech.start import run_speech
+    from nst_asr.speech.task import Speech
 
     if options.only and "test" in options.only and options.test is None:
         raise ConfigError("--only test: there is no test set; name its manifest with --test")
@@ -116,6 +122,7 @@ def _run(options: argparse.Namespace) -> int:
         only=options.only or STAGES,
         allow_overlap=options.allow_overlap,
         device=options.device,
+        kind=options.task or Speech,
     )
     return 0
 

@@ -50,8 +50,12 @@ class SpeechLabeler:
                 rows[place] = row
         return pl.DataFrame(rows, schema=SCHEMA)
 
+    def recognisers(self) -> list[Recogniser]:
+        """The teachers, in evaluation mode."""
+        return [_loaded(path, digest, self.device) for path, digest in zip(self.teachers, self.hashes, strict=True)]
+
     def _label(self, rows: pl.DataFrame) -> list[dict[str, object]]:
-        models = [_loaded(path, sum_, self.device) for path, sum_ in zip(self.teachers, self.hashes, strict=True)]
+        models = self.recognisers()
         rate = models[0].features.rate
         waves = [
             read(path, rate, start=start, seconds=seconds)

@@ -36,8 +36,9 @@ def run_speech(
     only: Sequence[str],
     allow_overlap: bool,
     device: str,
+    kind: type[Speech] = Speech,
 ) -> None:
-    """Do the stages named in `only` of the run in `exp`; what is done is not done twice."""
+    """Do the stages named in `only` of the run in `exp`; what is done is not done twice. `kind`: a study's variant."""
     plan = read_plan(plan_path, settings)
     place = usable_device(device)
     data = {name: _read(name, path) for name, path in manifests.items()}
@@ -50,7 +51,7 @@ def run_speech(
         log.warning("WARNING: %s", warning)
     run = open_run(exp, plan, data | ({"truth": known} if known else {}))
     corpus, test = _corpus({name: _usable(run, name, part, plan.max_bad_share) for name, part in data.items()})
-    task = Speech(plan.features, plan.tokenizer, place)
+    task = kind(plan.features, plan.tokenizer, place)
     if "teacher" in only:
         noisy_student(task, corpus, plan.model_copy(update={"generations": ()}), run)
     if "generations" in only:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import torch
 
 from nst_asr import score as scoring
@@ -89,8 +90,12 @@ class Speech:
 
     def score(self, model: Model, data: Labeled, plan: Decode) -> Score:
         """Word and character errors on `data`, decoded as the pool is."""
-        heard = self.labeler([model], plan)(Block(0, data.without_labels().rows))
+        heard = self.heard(model, data.without_labels().rows, plan)
         return scoring.score(data.rows.select("id", "group", "label"), heard.select("id", "label"))
+
+    def heard(self, model: Model, rows: pl.DataFrame, plan: Decode) -> pl.DataFrame:
+        """The label table of rows that are not part of a pool, as one block."""
+        return self.labeler([model], plan)(Block(0, rows))
 
     def shares(self, data: Labeled, teachers: Sequence[Model]) -> Shares:
         """The token counts of the labeled transcripts under the teachers' tokenizer."""
