@@ -76,6 +76,37 @@ def markdown(runs: Sequence[Results], title: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def variants(whole: Sequence[Results], others: Mapping[str, Sequence[Results]], title: str) -> str:
+    """A section of RESULTS.md that sets variants beside the whole recipe, seed by seed at the same generation.
+
+    Raises ValueError for a variant's run whose seed or generation the whole recipe has not been run with.
+    """
+    by_seed = {run["seed"]: run for run in whole}
+    heading = ["variant", "generation", "test WER", "fewer errors than the teacher", "against the whole recipe, points"]
+    rows = [heading]
+    numbers = sorted({len(run["generations"]) - 1 for runs in others.values() for run in runs})
+    rows += [_variant_row("whole recipe", number, whole, by_seed) for number in numbers]
+    rows += [_variant_row(name, len(runs[0]["generations"]) - 1, runs, by_seed) for name, runs in others.items()]
+    seeds = ", ".join(str(run["seed"]) for run in whole)
+    return f"## {title}\n\n{_grid(rows)}\n\nMean over seeds {seeds}; least to greatest in brackets.\n"
+
+
+def _variant_row(name: str, number: int, runs: Sequence[Results], whole: Mapping[int, Results]) -> list[str]:
+    def rate(run: Results, generation: int) -> float:
+        if len(run["generations"]) <= generation or not run["generations"][generation]["test"]:
+            raise ValueError(f"{name}, seed {run['seed']}: generation {generation} has no score on test")
+        return float(run["generations"][generation]["test"]["rate"])
+
+    strange = [run["seed"] for run in runs if run["seed"] not in whole]
+    if strange:
+        raise ValueError(f"{name}: seed {strange[0]} is not among the runs of the whole recipe")
+    rates = [rate(run, number) for run in runs]
+    fewer = [1 - now / rate(run, 0) for run, now in zip(runs, rates, strict=True)]
+    against = [now - rate(whole[run["seed"]], number) for run, now in zip(runs, rates, strict=True)]
+    points = _spread([100 * number for number in against], 1) if name != "whole recipe" else NONE
+    return [name, str(number), _spread(rates), _spread(fewer), points]
+
+
 def _row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
     student = entry.get("labels", 0) > 0
     dev, test, error = entry["dev"], entry["test"], entry.get("label_error")

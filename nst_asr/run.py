@@ -76,7 +76,8 @@ def open_run(folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unl
     about = {
         "recipe": content.get("recipe"),
         "seed": content.get("seed"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        # a recipe's script names itself here: its own command says more than that of one of its stages
+        "command": os.environ.get("NST_ASR_COMMAND") or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "commit": _commit(),
         "versions": _versions(),
         "hardware": _hardware(),

@@ -9,7 +9,7 @@ from simulated_run import TRUTH, make_run, score_of
 
 from nst_asr import results
 from nst_asr.key import Key
-from nst_asr.results_table import markdown
+from nst_asr.results_table import markdown, variants
 from nst_asr.score import compare
 from nst_asr.store import StoreError
 from tools import write_results
@@ -164,3 +164,19 @@ def test_the_tool_prints_the_section_or_says_what_is_missing(
     assert capsys.readouterr().out.startswith("## Digits\n")
     assert write_results.main([str(tmp_path), "--title", "Digits"]) == 1
     assert "no run.json" in capsys.readouterr().err
+
+
+def run_of(seed: int, *rates: float) -> dict[str, object]:
+    return {"seed": seed, "generations": [{"test": {"rate": rate}} for rate in rates]}
+
+
+def test_variants_are_compared_seed_by_seed_at_their_own_last_generation() -> None:
+    whole = [run_of(0, 0.20, 0.10, 0.05), run_of(1, 0.30, 0.12, 0.06)]
+    lines = variants(whole, {"no-noise": [run_of(0, 0.20, 0.15), run_of(1, 0.30, 0.18)]}, "Worth").splitlines()
+    assert lines[4] == "| whole recipe | 1 | 11.0 (10.0 to 12.0) | 55.0 (50.0 to 60.0) | - |".replace(".0 (", ".0 % (")
+    assert lines[5] == "| no-noise | 1 | 16.5 % (15.0 to 18.0) | 32.5 % (25.0 to 40.0) | 5.5 (5.0 to 6.0) |"
+
+
+def test_a_variant_of_a_seed_that_the_whole_recipe_lacks_is_refused() -> None:
+    with pytest.raises(ValueError, match="no-noise: seed 7 is not among"):
+        variants([run_of(0, 0.2, 0.1)], {"no-noise": [run_of(7, 0.2, 0.1)]}, "Worth")

@@ -1,4 +1,9 @@
-"""Prints a section of RESULTS.md from run folders: python tools/write_results.py RUN [RUN ...] --title TITLE."""
+"""Prints a section of RESULTS.md from run folders.
+
+python tools/write_results.py RUN [RUN ...] --title TITLE [--variants RUN ...]
+
+With --variants, folders called NAME-SEED, these are set beside the first, the whole recipe's, at the same generation.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nst_asr.results import collect
-from nst_asr.results_table import markdown
+from nst_asr.results_table import Results, markdown, variants
 from nst_asr.store import StoreError
 
 
@@ -17,9 +22,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="A section of RESULTS.md from runs of one recipe.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="experiment folder")
     parser.add_argument("--title", required=True, help="heading of the section")
+    parser.add_argument("--variants", nargs="+", type=Path, metavar="RUN", help="folders called NAME-SEED")
     options = parser.parse_args(arguments)
     try:
-        print(markdown([collect(run) for run in options.runs], options.title), end="")
+        whole = [collect(run) for run in options.runs]
+        if options.variants:
+            groups: dict[str, list[Results]] = {}
+            for run in options.variants:
+                groups.setdefault(run.name.rpartition("-")[0], []).append(collect(run))
+            print(variants(whole, groups, options.title), end="")
+        else:
+            print(markdown(whole, options.title), end="")
     except (StoreError, ValueError) as error:
         print(f"write_results: {error}", file=sys.stderr)
         return 1

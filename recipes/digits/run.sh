@@ -22,6 +22,8 @@ program=(nst-asr)
 
 usage() { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$0"; }
 
+NST_ASR_COMMAND=recipes/digits/run.sh$([ $# -eq 0 ] || printf ' %q' "$@")
+export NST_ASR_COMMAND
 while [ $# -gt 0 ]; do
   case "$1" in
     -h | --help) usage; exit 0 ;;

@@ -4,14 +4,14 @@
 #   recipes/digits/study.sh EXP [JOBS]
 #
 # EXP/full-SEED are whole runs; EXP/VARIANT-SEED begin with the same teacher and change one thing in two generations.
-# JOBS run side by side (default 2). Started again it goes on where it was; the tables: tools/write_results.py EXP/full-*
+# JOBS run side by side (default 2). Started again it goes on where it was. EXP, relative to the repository, gets tables:
+#   python tools/write_results.py EXP/full-? --title ...        [--variants EXP/no-*-? ...]
 set -euo pipefail
 [ $# -ge 1 ] && [ $# -le 2 ] || { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$0"; exit 2; }
-mkdir -p "$1"
-EXP=$(cd "$1" && pwd)
+export EXP=$1
 jobs=${2:-2}
 cd "$(dirname "$0")/../.."
-export EXP
+mkdir -p "$EXP"
 
 two='generations=[{filter: {score: 0.5}}, {filter: {score: 0.0}}]'
 silent='generation.student.noise={dropout: 0.0, survival: 1.0, spec_augment: null, speed: []}'
