@@ -13,7 +13,7 @@ stop_stage=5               # last stage to do
 exp=exp/digits             # experiment folder
 seed=0                     # of corpus and training
 data=                      # corpus folder; default: data/ in the experiment folder's parent, by seed
-config=recipes/digits/conf/digits.yaml
+config=                    # plan; default: recipes/digits/conf/digits.yaml, or recordings.yaml beside it with --recordings
 recordings=                # folder of real recordings {digit}_{speaker}_{index}.wav or .flac, instead of synthesis
 test_speaker=              # with --recordings: the speaker held out for test (default: the last by name)
 settings=()                # key=value: changes to the plan
@@ -43,6 +43,10 @@ done
 cd "$(dirname "$0")/../.."
 [ -d .venv/bin ] && PATH=$PWD/.venv/bin:$PATH
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
+if [ -z "$config" ]; then
+  config=recipes/digits/conf/digits.yaml
+  [ -z "$recordings" ] || config=recipes/digits/conf/recordings.yaml
+fi
 if [ -z "$data" ]; then
   data=$(dirname "$exp")/digits-corpus-$seed
   [ -z "$recordings" ] || data=$(dirname "$exp")/recordings-corpus-$seed-${test_speaker:-last}
