@@ -32,6 +32,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "confidence": pl.Float32(),  # in [0, 1]: mean over tokens of the maximum probability, not yet calibrated
     "token_confidence": pl.List(pl.Float32()),  # in [0, 1], one a token; may be null
     "entropy_confidence": pl.Float32(),  # in [0, 1]: mean over tokens of 1 - entropy / log V
+    "token_entropy_confidence": pl.List(pl.Float32()),  # the same for each token; may be null
     "soft_index": pl.List(pl.Int32()),  # top-k soft target (images); null for speech
     "soft_prob": pl.List(pl.Float16()),
 }

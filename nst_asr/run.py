@@ -50,7 +50,6 @@ class Run:
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
         """Append the seconds that the block took, and the peak memory so far, to steps.jsonl."""
-        log.info("%s", name)
         began = time.monotonic()
         yield
         line = {

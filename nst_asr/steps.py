@@ -49,9 +49,8 @@ def score(run: Run, task: Task[T, D], name: str, model: Model, data: Labeled, pl
     if not path.exists():
         with run.timed(name):
             task.score(model, data, plan.label).write(path)
-    found = scoring.read_score(path)
-    log.info("%s: %s", name, found.describe())
-    return found
+        log.info("%s, on %s: %s", name, data.name, scoring.read_score(path).describe())
+    return scoring.read_score(path)
 
 
 def compare_noise(run: Run, name: str, plan: Plan[T, D], teacher: int, student: int) -> None:
@@ -75,14 +74,14 @@ def fit_gauge(run: Run, name: str, heard: Labels) -> Gauge:
 
 def filter(run: Run, name: str, labels: Labels, gauge: Gauge, plan: FilterPlan) -> pl.Series:
     """Which labels are kept. The waterfall is written and logged before anything is trained on them."""
-    path = run.step(name, lambda part: _filter(run, part, labels, gauge, plan))
+    path = run.step(name, lambda part: _filter(part, labels, gauge, plan))
     return read_table(path)["verdict"] == KEPT
 
 
-def _filter(run: Run, part: Path, labels: Labels, gauge: Gauge, plan: FilterPlan) -> None:
+def _filter(part: Path, labels: Labels, gauge: Gauge, plan: FilterPlan) -> None:
     verdicts = filtering.filter(labels.scan(), gauge, plan)
     write_json(part.parent / "2-waterfall.json", verdicts.to_json())
-    log.info("%s", verdicts.describe())
+    log.info("%s: what each rule rejects, by itself and in turn:\n%s", part.parent.name, verdicts.describe())
     filtering.require_some(verdicts, labels.scan(), plan)
     verdicts.table.write_parquet(part)
 

@@ -77,6 +77,7 @@ class SpeechLabeler:
                 "confidence": sure[i].maximum,
                 "token_confidence": sure[i].tokens,
                 "entropy_confidence": sure[i].entropy,
+                "token_entropy_confidence": sure[i].token_entropy,
                 "soft_index": None,
                 "soft_prob": None,
             }

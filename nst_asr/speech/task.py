@@ -69,8 +69,9 @@ class Speech:
             device=device,
             key=key,
         )
-        log.info("%s", _describe(data, objective.batches, conformer, plan))
-        weights = fit(objective, plan.fit, out, key["fit"], f"train {out.name.removesuffix('.part')}")
+        name = f"{out.parent.name}/{out.name.removesuffix('.part')}"
+        log.info("%s: %s", name, _describe(data, objective.batches, conformer, plan))
+        weights = fit(objective, plan.fit, out, key["fit"], f"train {name}")
         conformer.load_state_dict(weights)
         lineage = {
             "init": Model(init).hash if init else None,

@@ -52,6 +52,7 @@ if [ -z "$data" ]; then
   [ -z "$recordings" ] || data=$(dirname "$exp")/recordings-corpus-$seed-${test_speaker:-last}
 fi
 
+say() { printf '\n== stage %s: %s\n' "$1" "$2"; }
 doing() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
 nst() { # one stage of the run
@@ -61,17 +62,31 @@ nst() { # one stage of the run
 }
 
 if doing 0; then
+  say 0 "the corpus, in $data"
   if [ -n "$recordings" ]; then
     python recipes/digits/recordings.py "$recordings" "$data" --seed "$seed" ${test_speaker:+--test "$test_speaker"}
   else
     python recipes/digits/synthesise.py "$data" --seed "$seed"
   fi
 fi
-if doing 1; then nst teacher; fi
-if doing 2; then nst generations; fi
-if doing 3; then nst oracle; fi
-if doing 4; then nst test; fi
+if doing 1; then
+  say 1 "the teacher, generation 0, trained on the labeled speech alone"
+  nst teacher
+fi
+if doing 2; then
+  say 2 "the generations: label the pool, filter, train a noised student; the student is the next teacher"
+  nst generations
+fi
+if doing 3; then
+  say 3 "the oracle: a student trained on the pool's true labels, to see how far there is to go"
+  nst oracle
+fi
+if doing 4; then
+  say 4 "every model on the test set, which nothing before has seen"
+  nst test
+fi
 if doing 5; then
+  say 5 "results"
   nst-asr results "$exp" --truth "$data/unlabeled.truth.tsv"
   nst-asr report "$exp" > /dev/null
   echo
