@@ -32,7 +32,8 @@ class BalancePlan(Record):
         default=None, gt=0, allow_inf_nan=False
     )  # tokens; null: those of the kept rows
     iterations: int = pydantic.Field(default=200, ge=1)  # tokens: steps tried at most
-    per_class: int | None = pydantic.Field(default=None, ge=1)  # classes; null: the mean size of the kept classes
+    # classes: rows of each, or of each class by name; null: the mean size of the kept classes
+    per_class: int | dict[str, int] | None = None
 
     @pydantic.model_validator(mode="after")
     def _settings_are_used(self) -> Self:
@@ -40,6 +41,12 @@ class BalancePlan(Record):
             raise ValueError(f"hours = {self.hours:g} has no effect where by = {self.by}; it belongs to by = tokens")
         if self.per_class is not None and self.by != "classes":
             raise ValueError(f"per_class = {self.per_class} has no effect where by = {self.by}; it needs by = classes")
+        for name in {"cap", "iterations"} & self.model_fields_set:
+            if self.by != "tokens" and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} has no effect where by = {self.by}; it belongs to by = tokens")
+        numbers = self.per_class.values() if isinstance(self.per_class, dict) else [self.per_class or 1]
+        if min(numbers, default=1) < 1:
+            raise ValueError(f"per_class = {self.per_class}: at least one row of each class")
         return self
 
 
@@ -185,9 +192,7 @@ def _uniforms(ids: pl.Series, key: Key) -> np.ndarray:
     return np.concatenate([key.uniforms(ids.slice(start, _PIECE).to_list()) for start in starts])
 
 
-def _by_classes(table: pl.DataFrame, per_class: int | None) -> np.ndarray:
-    classes = table["label"].n_unique()
-    wanted = per_class or max(1, math.floor(len(table) / classes + 0.5))
+def _by_classes(table: pl.DataFrame, per_class: int | dict[str, int] | None) -> np.ndarray:
     surest_first = (
         table.with_row_index("place")
         .with_columns(pl.col("confidence").fill_nan(None))
@@ -195,14 +200,24 @@ def _by_classes(table: pl.DataFrame, per_class: int | None) -> np.ndarray:
         .with_columns(rank=pl.int_range(pl.len()).over("label"), size=pl.len().over("label"))
     )
     size, rank = surest_first["size"].to_numpy().astype(np.int64), surest_first["rank"].to_numpy()
+    wanted = _wanted(surest_first["label"], per_class)
     copies = np.zeros(len(table), np.int64)
     copies[surest_first["place"].to_numpy()] = wanted // size + (rank < wanted % size)
     if copies.max() > _MOST_COPIES:
         name = table["label"][int(copies.argmax())]
-        raise BalanceError(
-            f"the class {name!r} would repeat a row {copies.max()} times to reach {wanted}; lower per_class"
-        )
+        raise BalanceError(f"the class {name!r} would repeat a row {copies.max()} times; lower per_class")
     return copies
+
+
+def _wanted(labels: pl.Series, per_class: int | dict[str, int] | None) -> np.ndarray:
+    """How many copies the class of each row is to have. Raises BalanceError for a class that is given no number."""
+    if isinstance(per_class, dict):
+        absent = sorted(set(labels.unique()) - set(per_class))
+        if absent:
+            raise BalanceError(f"per_class has no number for the class {absent[0]!r}; give one for each that is kept")
+        return labels.replace_strict(per_class, return_dtype=pl.Int64).to_numpy()
+    number = per_class or max(1, math.floor(len(labels) / labels.n_unique() + 0.5))
+    return np.full(len(labels), number)
 
 
 def _laid_out(copies: np.ndarray, kept: pl.Series) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nst_asr import __version__
 
 if TYPE_CHECKING:
+    from nst_asr.corpus import Truth
     from nst_asr.speech.task import Speech
 
 STAGES = ("teacher", "generations", "oracle", "test")
@@ -93,6 +94,7 @@ def _add_results(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _add_report(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add = verbs.add_parser("report", help="write report.html and plots/ of a run", allow_abbrev=False)
     add.add_argument("exp", type=Path, help="experiment folder")
+    add.add_argument("--truth", type=Path, metavar="TSV", help="id and text of pool utterances: true label errors")
     add.set_defaults(verb=_report)
 
 
@@ -129,20 +131,25 @@ def _run(options: argparse.Namespace) -> int:
 
 def _results(options: argparse.Namespace) -> int:
     from nst_asr import results
-    from nst_asr.corpus import Truth
-    from nst_asr.speech.manifests import read_truth
-    from nst_asr.store import write_json
 
-    found = results.collect(options.exp, Truth(read_truth(options.truth)) if options.truth else None)
-    write_json(options.exp / "results.json", found)
+    found = results.write(options.exp, _truth(options))
     print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else results.table(found))
     return 0
+
+
+def _truth(options: argparse.Namespace) -> Truth | None:
+    if options.truth is None:
+        return None
+    from nst_asr.corpus import Truth
+    from nst_asr.speech.manifests import read_truth
+
+    return Truth(read_truth(options.truth))
 
 
 def _report(options: argparse.Namespace) -> int:
     from nst_asr.report import report
 
-    print(report(options.exp))
+    print(report(options.exp, _truth(options)))
     return 0
 
 

@@ -19,7 +19,7 @@ class ConfigError(ValueError):
 class Record(pydantic.BaseModel):
     """A frozen configuration record: unknown keys and wrong types are refused, values are never coerced from text."""
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=True)
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @pydantic.field_validator("*", mode="before")
     @classmethod

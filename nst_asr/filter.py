@@ -32,7 +32,7 @@ class Limits(Record):
     """Tokens a second that a label may have, both ends included."""
 
     low: float = pydantic.Field(default=0.0, ge=0)
-    high: float = math.inf
+    high: float = pydantic.Field(default=math.inf, allow_inf_nan=True)
 
     @pydantic.model_validator(mode="after")
     def _low_is_below_high(self) -> Self:
@@ -54,9 +54,15 @@ class FilterPlan(Record):
     empty: bool = True  # reject labels without tokens or without text
     rate: Limits | None = None
     repeat: Repeat | None = None
-    score: float | None = None  # the normalised score must be greater (Park et al.: 1, 0.5, 0, -1, -inf by generation)
+    # the normalised score must be greater (Park et al.: 1, 0.5, 0, -1, -inf by generation)
+    score: float | None = pydantic.Field(default=None, allow_inf_nan=True)
     confidence: float | None = pydantic.Field(default=None, ge=0, le=1)  # the confidence must be at least this
     top: Top | None = None  # applied to the rows that no other rule rejected
+
+    @property
+    def needs_gauge(self) -> bool:
+        """Whether a rule looks at normalised scores."""
+        return self.score is not None or (self.top is not None and self.top.by == "normalised_score")
 
     @pydantic.field_validator("score")
     @classmethod

@@ -36,9 +36,11 @@ class Gauge:
             s = (S - mu l - beta) / (sigma sqrt(l))
 
         S is the score of the search, or logprob where there is none (no language model); l is the number of tokens.
-        Null where the label is empty or S is not finite. Source: Park et al. 2020, filtering by normalised score: S
-        alone rejects long labels, S / l rejects short ones.
+        Null where the label is empty or S is not finite, or dev taught nothing (rows = 0).
+        Source: Park et al. 2020, filtering by normalised score: S alone rejects long labels, S / l rejects short ones.
         """
+        if not self.rows:
+            return pl.lit(None, pl.Float64)
         tokens = _token_count()
         distance = _score() - self.mu * tokens - self.beta
         return pl.when(tokens > 0, _score().is_finite()).then(distance / (self.sigma * tokens.sqrt()))

@@ -34,7 +34,7 @@ def noisy_student(task: Task[T, D], corpus: Corpus, plan: Plan[T, D], run: Run) 
         # evaluation mode, clean input: a labeler takes no noise
         labeler = task.labeler([models[teacher]], generation.label)
         heard = steps.label(run, labeler, f"{at}/0-heard", corpus.dev.without_labels(), plan)
-        gauge = steps.fit_gauge(run, f"{at}/0-gauge.json", heard)
+        gauge = steps.fit_gauge(run, f"{at}/0-gauge.json", heard, generation.filter)
         labels = steps.label(run, labeler, f"{at}/1-labels", corpus.unlabeled, plan)
         verdicts = steps.filter(run, f"{at}/2-verdicts.parquet", labels, gauge, generation.filter)
         shares = task.shares(corpus.labeled, [models[teacher]])

@@ -24,15 +24,15 @@ class FitPlan(Record):
     """How a model's weights are found. An update is one optimiser step on one batch."""
 
     updates: int = Field(ge=1)
-    batch: float = Field(gt=0, allow_inf_nan=False)  # seconds of audio (or images) in one update
+    batch: float = Field(gt=0)  # seconds of audio (or images) in one update
     accumulate: int = Field(1, ge=1)  # pieces a batch is computed in; changes memory, not what is minimised
     peak_rate: float = Field(1e-3, gt=0)  # learning rate at the end of warm-up
     warmup: int = Field(100, ge=0)  # updates
     decay: Literal["cosine", "inverse_sqrt"] = "cosine"
     beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.98, ge=0, lt=1)  # Gulati et al. 2020, section 3.2
+    beta2: float = Field(0.98, ge=0, lt=1)  # Gulati et al. 2020, section 3.2; their epsilon is 1e-9, here 1e-8
     weight_decay: float = Field(1e-2, ge=0)  # AdamW; on matrices only
-    clip: float = Field(1.0, gt=0)  # largest gradient norm
+    clip: float | None = Field(1.0, gt=0)  # largest gradient norm; null: none is clipped
     ema: float = Field(0.0, ge=0, lt=1)  # decay of the moving average of the weights, kept in float32; 0 = none
     average: int = Field(1, ge=1)  # the model is the mean of this many snapshots, the last being the final one
     average_every: int = Field(50, ge=1)  # updates between snapshots

@@ -183,8 +183,11 @@ def _rate(counts: Any) -> dict[str, Any]:
 
 
 def _earlier(run: Path, number: int) -> dict[str, Any] | None:
-    """The error of the labels that results.json already has."""
-    found: Mapping[str, Any] = _json(run / "results.json") or {}
+    """The error of the labels that results.json already has, unless they were made or judged anew since."""
+    path, verdict = run / "results.json", run / f"gen{number}" / "2-verdicts.parquet"
+    if not path.exists() or path.stat().st_mtime_ns < verdict.stat().st_mtime_ns:
+        return None
+    found: Mapping[str, Any] = _json(path) or {}
     entries = [entry for entry in found.get("generations", ()) if entry.get("generation") == number]
     return entries[0].get("label_error") if entries else None
 

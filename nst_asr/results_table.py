@@ -18,6 +18,10 @@ HEADING = (
     "test WER",
     "seconds",
 )
+_LEGEND = (
+    "generation 0 is the teacher, trained on the transcribed hours alone; hours labeled: by the generation before;",
+    "oracle: trained on the true labels; error of kept labels: against the truth that the training never sees",
+)
 
 
 def table(results: Results) -> str:
@@ -25,7 +29,7 @@ def table(results: Results) -> str:
     rows = [HEADING, *rows_of(results)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", *conclusions(results)])
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", *_LEGEND, "", *conclusions(results)])
 
 
 def rows_of(results: Results) -> list[tuple[str, ...]]:

@@ -72,14 +72,15 @@ def open_run(folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unl
     _settle(folder / "plan.yaml", config.write(plan))
     _settle_corpus(folder, data)
     content = plan.model_dump(mode="json")
+    before = read_json(folder / "run.json") if (folder / "run.json").exists() else {}
     about = {
         "recipe": content.get("recipe"),
         "seed": content.get("seed"),
-        # a recipe's script names itself here: its own command says more than that of one of its stages
-        "command": os.environ.get("NST_ASR_COMMAND") or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "commit": _commit(),
-        "versions": _versions(),
-        "hardware": _hardware(),
+        "command": "\n".join(dict.fromkeys([*before.get("command", "").splitlines(), _command()])),
+        # of the code that began: a stage given later takes no credit for the weights
+        "commit": before.get("commit") or _commit(),
+        "versions": before.get("versions") or _versions(),
+        "hardware": before.get("hardware") or _hardware(),
         "corpus": _described(folder),
     }
     write_json(folder / "run.json", about)
@@ -128,11 +129,11 @@ def _settle(path: Path, text: str) -> None:
 
 def _settle_corpus(folder: Path, data: Mapping[str, Labeled | Unlabeled | Truth]) -> None:
     known = _described(folder)
-    used = {"truth": "oracle"}
+    used = {"truth": ("oracle",), "test": ("gen0/test.json",)}
     for name, part in data.items():
         digest = part.fingerprint
         changed = name in known and known[name]["fingerprint"] != digest
-        if changed and (folder / used.get(name, "gen0")).exists():
+        if changed and any((folder / made).exists() for made in used.get(name, ("gen0",))):
             raise StoreError(
                 f"{folder}: made with other data: the ids, sizes or labels of `{name}` have changed "
                 f"({known[name]['rows']} rows then, {len(part.rows)} now). Use another experiment folder."
@@ -161,6 +162,11 @@ def _peak_memory_mb() -> float:
     """The largest resident size of this process or of any finished child, in MiB."""
     own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return max(own, children) / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _command() -> str:
+    """This command; a recipe's script names itself, which says more than the command of one of its stages."""
+    return os.environ.get("NST_ASR_COMMAND") or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def _commit() -> str | None:

@@ -45,14 +45,13 @@ def _used(folder: Path, plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         made = checked if name == "max_bad_share" else teacher
         if made and name not in ("generations", *_NEVER):
             yield name, made
-    count = len(plan["generations"])
-    oracle = _first(folder, "oracle/student", "oracle/student.part")
-    for place in range(count):
+    for place in range(len(plan["generations"])):
         for key, results in _FIRST_USE.items():
-            made = _first(folder, *(f"gen{place + 1}/{result}" for result in results))
-            made = made or (oracle if place == count - 1 and key in ("mix", "student", "init") else None)
-            if made:
+            if made := _first(folder, *(f"gen{place + 1}/{result}" for result in results)):
                 yield f"generations.{place}.{key}", made
+    if oracle := _first(folder, "oracle/student", "oracle/student.part"):
+        # it is trained as the last student and for as long as all together: another number of them counts too
+        yield "generations", oracle
 
 
 def _first(folder: Path, *names: str) -> str | None:

@@ -19,7 +19,7 @@ from nst_asr import succeed as succession
 from nst_asr.balance import BalancePlan
 from nst_asr.corpus import Labeled, Unlabeled
 from nst_asr.filter import FilterPlan
-from nst_asr.gauge import Gauge
+from nst_asr.gauge import Gauge, GaugeError
 from nst_asr.key import Key
 from nst_asr.labels import Labels
 from nst_asr.mix import Mix
@@ -67,9 +67,19 @@ def label(run: Run, labeler: Labeler, name: str, pool: Unlabeled, plan: Plan[T, 
         return labeling.label(labeler, pool, run.folder / name, block=plan.block, workers=plan.workers)
 
 
-def fit_gauge(run: Run, name: str, heard: Labels) -> Gauge:
-    """What dev teaches about this teacher's scores."""
-    return Gauge.from_json(run.json(name, lambda: gauging.fit_gauge(heard.scan().collect()).to_json()))
+def fit_gauge(run: Run, name: str, heard: Labels, plan: FilterPlan) -> Gauge:
+    """What dev teaches about this teacher's scores; a filter that does not look at them can do without."""
+    return Gauge.from_json(run.json(name, lambda: _fit_gauge(heard, plan).to_json()))
+
+
+def _fit_gauge(heard: Labels, plan: FilterPlan) -> Gauge:
+    try:
+        return gauging.fit_gauge(heard.scan().collect())
+    except GaugeError as error:
+        if plan.needs_gauge:
+            raise
+        log.warning("WARNING: no score can be normalised: %s", error)
+        return Gauge(0.0, 0.0, 1.0, rows=0)
 
 
 def filter(run: Run, name: str, labels: Labels, gauge: Gauge, plan: FilterPlan) -> pl.Series:

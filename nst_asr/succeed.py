@@ -29,13 +29,16 @@ def succeed(comparison: Comparison, rule: Rule) -> Succession:
     best: the student, unless it is significantly worse; then the teacher teaches again. last: the student, always.
     stop: as best, but a significantly worse student ends the loop.
     """
-    found = f"{comparison.difference:+.2%} [{comparison.low:+.2%}, {comparison.high:+.2%}] against its teacher on dev"
+    change, low, high = (100 * number for number in (comparison.difference, comparison.low, comparison.high))
+    found = f"{change:+.2f} points [{low:+.2f}, {high:+.2f}] against its teacher on dev"
     if not comparison.significantly_worse:
-        return Succession(True, False, f"the student ({found}) teaches next")
+        return Succession(True, False, f"the student ({found}) is the next teacher")
     if rule == "last":
         return Succession(
-            True, False, f"WARNING: the student is significantly worse ({found}) and teaches all the same"
+            True, False, f"WARNING: the student is significantly worse ({found}) and the next teacher all the same"
         )
     if rule == "stop":
         return Succession(False, True, f"WARNING: the student is significantly worse ({found}): the loop stops")
-    return Succession(False, False, f"WARNING: the student is significantly worse ({found}): its teacher teaches again")
+    return Succession(
+        False, False, f"WARNING: the student is significantly worse ({found}): its teacher remains the teacher"
+    )

@@ -129,7 +129,7 @@ def _update(
             raise TrainError(_not_finite("loss", value, step, pieces))
         loss.backward()  # type: ignore[no-untyped-call]
         total += value
-    norm = float(nn.utils.clip_grad_norm_(objective.model.parameters(), plan.clip))
+    norm = float(nn.utils.clip_grad_norm_(objective.model.parameters(), plan.clip or math.inf))
     if not math.isfinite(norm):
         raise TrainError(_not_finite("gradient norm", norm, step, pieces))
     rate = learning_rate(plan, step + 1)

@@ -32,23 +32,32 @@ class SpecAugmentPlan(Record):
 
     frequency_masks: int = Field(2, ge=0)
     frequency_width: int = Field(27, ge=0)  # channels, the widest mask
-    time_masks: int = Field(2, ge=0)
+    time_masks: int | None = Field(None, ge=0)  # null: 2; with time_mask_rate, which it caps, 20 as in the paper
     time_width: int | None = Field(None, ge=1)  # frames, the widest mask
     time_share: float | None = Field(None, gt=0, le=1)  # of the utterance's frames, the widest mask
-    time_mask_rate: float | None = Field(
-        None, gt=0
-    )  # masks a frame; where given, time_masks is the cap: 20 in the paper
+    time_mask_rate: float | None = Field(None, gt=0)  # masks a frame
 
     @model_validator(mode="after")
     def _time_masks_are_bounded(self) -> SpecAugmentPlan:
-        if self.time_masks and self.time_width is None and self.time_share is None:
+        if self.most_time_masks and self.time_width is None and self.time_share is None:
             raise ValueError("time_masks: say how wide they may be, with time_width (frames), time_share, or both")
+        if self.time_masks == 0 and self.time_mask_rate is not None:
+            raise ValueError("time_mask_rate has no effect with time_masks = 0, which caps it; leave one of them out")
         return self
 
+    @property
+    def most_time_masks(self) -> int:
+        """Time masks that an utterance can have at most."""
+        if self.time_masks is not None:
+            return self.time_masks
+        return 2 if self.time_mask_rate is None else 20
+
     def count(self, frames: int) -> int:
-        """Time masks on an utterance: `time_masks`, or min(time_masks, floor(time_mask_rate * frames))."""
+        """Time masks on an utterance: the most, or min(most, floor(time_mask_rate * frames))."""
         return (
-            self.time_masks if self.time_mask_rate is None else min(self.time_masks, int(self.time_mask_rate * frames))
+            self.most_time_masks
+            if self.time_mask_rate is None
+            else min(self.most_time_masks, int(self.time_mask_rate * frames))
         )
 
     def widest(self, frames: int) -> int:
@@ -174,10 +183,10 @@ def coloured(samples: int, rate: int, colour: str, key: Key) -> np.ndarray:
 
 def _draw_masks(plan: SpecAugmentPlan, F: int, frames: int, key: Key) -> np.ndarray:
     """First and end of each mask, shape (M, 2), int64; the masks of an utterance too short for them are empty."""
-    total = plan.frequency_masks + plan.time_masks
+    total = plan.frequency_masks + plan.most_time_masks
     width, place = key.generator().random((2, total))
     count = plan.count(frames)
-    kinds = [plan.frequency_masks, count, plan.time_masks - count]
+    kinds = [plan.frequency_masks, count, plan.most_time_masks - count]
     widest = np.repeat([min(plan.frequency_width, F), plan.widest(frames), 0], kinds)
     room = np.repeat([F, frames, frames], kinds)
     widths = np.floor(width * (widest + 1)).astype(np.int64)

@@ -21,6 +21,8 @@ from nst_asr.speech.leakage import shared_audio
 from nst_asr.speech.manifests import read_manifest, read_truth
 from nst_asr.speech.plan import SpeechPlan
 from nst_asr.speech.task import Speech
+from nst_asr.speech.tokenizer import TokenizerError
+from nst_asr.speech.tokenizer import train as train_tokenizer
 from nst_asr.store import read_table, write_json
 
 log = logging.getLogger("nst_asr")
@@ -51,6 +53,7 @@ def run_speech(
         log.warning("WARNING: %s", warning)
     run = open_run(exp, plan, data | ({"truth": known} if known else {}))
     corpus, test = _corpus({name: _usable(run, name, part, plan.max_bad_share) for name, part in data.items()})
+    warn_of_unknown_words(corpus, test, plan)
     task = kind(plan.features, plan.tokenizer, place)
     if "teacher" in only:
         noisy_student(task, corpus, plan.model_copy(update={"generations": ()}), run)
@@ -59,7 +62,29 @@ def run_speech(
     if "oracle" in only:
         _oracle(task, corpus, known, plan, run)
     if "test" in only and test is not None:
+        if not (exp / "gen0" / "student").exists():
+            raise config.ConfigError(f"{exp}: there is no model yet to score on test; run the other stages first")
         score_test(task, test, plan, run)
+
+
+def warn_of_unknown_words(corpus: Corpus, test: Labeled | None, plan: SpeechPlan) -> None:
+    """Say which held-out transcripts no model of this run can get right, as units of theirs are in no labeled one.
+
+    Raises TokenizerError where that is so of all of a set: it was written by other rules.
+    """
+    tokenizer = train_tokenizer(corpus.labeled.rows.sort("id")["label"].to_list(), plan.tokenizer)
+    for part in (corpus.dev, *([test] if test else [])):
+        rows = part.rows.select("id", "label").iter_rows()
+        strange = [(name, unknown) for name, text in rows if (unknown := tokenizer.unknown(text))]
+        if not strange:
+            continue
+        found = (
+            f"{len(strange)} of {len(part.rows)} transcripts of {part.name} hold what no labeled transcript has, and "
+            f"will always be errors; the first: {strange[0][0]}, with {strange[0][1]!r}"
+        )
+        if len(strange) == len(part.rows):
+            raise TokenizerError(f"{found}. Are its transcripts written by other rules, such as another case?")
+        log.warning("WARNING: %s", found)
 
 
 def _refuse_impossible(corpus: Corpus, plan: SpeechPlan) -> None:

@@ -1,20 +1,27 @@
 #!/usr/bin/env bash
 # Noisy student training on connected digits, stage by stage.
 #
-#   recipes/digits/run.sh [--stage N] [--stop-stage M] [--exp DIR] [--seed S] [--recordings DIR ...] [key=value ...]
+#   recipes/digits/run.sh [--stage N] [--stop-stage M] [--exp DIR] [--seed S] [--data DIR] [--config FILE]
+#                         [--recordings DIR [--test-speaker NAME]] [key=value ...]
 #
 # 0 corpus   1 teacher   2 generations   3 oracle   4 test   5 results
+#
+# --exp         experiment folder; exp/digits in the repository unless given
+# --data        corpus folder; digits-corpus-SEED beside the experiment folder unless given
+# --config      plan; recipes/digits/conf/digits.yaml unless given, recordings.yaml with --recordings
+# --recordings  folder of {digit}_{speaker}_{index}.wav or .flac: real recordings in the place of synthesis
+# key=value     changes to the plan, such as teacher.fit.updates=500
 #
 # Every stage may be given again: what is done is not done twice, and a killed run goes on where it was.
 set -euo pipefail
 
 stage=0                    # first stage to do
 stop_stage=5               # last stage to do
-exp=exp/digits             # experiment folder
+exp=
 seed=0                     # of corpus and training
-data=                      # corpus folder; default: data/ in the experiment folder's parent, by seed
-config=                    # plan; default: recipes/digits/conf/digits.yaml, or recordings.yaml beside it with --recordings
-recordings=                # folder of real recordings {digit}_{speaker}_{index}.wav or .flac, instead of synthesis
+data=
+config=
+recordings=
 test_speaker=              # with --recordings: the speaker held out for test (default: the last by name)
 settings=()                # key=value: changes to the plan
 program=(nst-asr)
@@ -39,9 +46,18 @@ done
 for number in stage stop_stage seed; do
   [[ ${!number} =~ ^[0-9]+$ ]] || { echo "run.sh: --${number//_/-} ${!number}: not a number" >&2; exit 2; }
 done
+[ "$stage" -le "$stop_stage" ] && [ "$stop_stage" -le 5 ] ||
+  { echo "run.sh: --stage $stage --stop-stage $stop_stage: stages are 0 to 5, the first not after the last" >&2; exit 2; }
+for name in exp data config recordings; do # relative to where the command was given, not to the repository
+  case ${!name} in "" | /*) ;; *) printf -v "$name" '%s' "$PWD/${!name}" ;; esac
+done
 
 cd "$(dirname "$0")/../.."
-[ -d .venv/bin ] && PATH=$PWD/.venv/bin:$PATH
+exp=${exp:-exp/digits}
+exp=${exp#"$PWD"/}
+if [ -d .venv/bin ]; then PATH=$PWD/.venv/bin:$PATH; fi
+command -v nst-asr > /dev/null ||
+  { echo "run.sh: nst-asr is not installed; make demo or make test sets everything up" >&2; exit 1; }
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 if [ -z "$config" ]; then
   config=recipes/digits/conf/digits.yaml
