@@ -87,19 +87,25 @@ def open_run(folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unl
     return Run(folder)
 
 
-def log_to(folder: Path | None = None) -> None:
-    """Send the log to the terminal, and to run.log in the run folder."""
+@contextmanager
+def logged_to(folder: Path) -> Iterator[None]:
+    """Send the log to the terminal and to run.log in the run folder, which also gets the error that ends the block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    terminal, file = logging.StreamHandler(sys.stderr), logging.FileHandler(folder / "run.log", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     log.setLevel(logging.INFO)
-    wanted: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        wanted.append(logging.FileHandler(folder / "run.log", encoding="utf-8"))
-        wanted[-1].setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    for handler in list(log.handlers):
-        log.removeHandler(handler)
-        handler.close()
-    for handler in wanted:
-        log.addHandler(handler)
+    log.addHandler(terminal)
+    log.addHandler(file)
+    try:
+        yield
+    except Exception as error:
+        log.removeHandler(terminal)  # which the caller tells it
+        log.error("%s: %s", type(error).__name__, error)
+        raise
+    finally:
+        for handler in (terminal, file):
+            log.removeHandler(handler)
+            handler.close()
 
 
 def _lock(folder: Path) -> None:

@@ -105,7 +105,9 @@ def rows(prefix: str, count: int, seed: int) -> pl.DataFrame:
 def corpus(seed: int = 0) -> tuple[Corpus, Labeled, Truth]:
     """Corpus, test set and the pool's truth."""
     pool = rows("pool", 300, seed + 1)
-    parts = Corpus(Labeled(rows("labeled", 6, seed)), Unlabeled(pool.drop("label")), Labeled(rows("dev", 80, seed + 2)))
+    parts = Corpus(
+        Labeled(rows("labeled", 6, seed)), Unlabeled(pool.drop("label")), Labeled(rows("dev", 80, seed + 2), "dev")
+    )
     return parts, Labeled(rows("test", 100, seed + 3)), Truth(pool.select("id", "label"))
 
 

@@ -15,7 +15,7 @@ from nst_asr.loop import noisy_student
 from nst_asr.mix import MixPlan, refuse_long
 from nst_asr.oracle import train_oracle
 from nst_asr.plan import expand
-from nst_asr.run import Run, log_to, open_run
+from nst_asr.run import Run, logged_to, open_run
 from nst_asr.speech import audio, noise
 from nst_asr.speech.leakage import shared_audio
 from nst_asr.speech.manifests import read_manifest, read_truth
@@ -48,22 +48,35 @@ def run_speech(
     corpus, test = _corpus(data)
     warnings = guard(corpus, test, allow_overlap=allow_overlap, also=shared_audio(corpus, test))
     _refuse_impossible(corpus, plan)
-    log_to(exp)
-    for warning in warnings:
-        log.warning("WARNING: %s", warning)
-    run = open_run(exp, plan, data | ({"truth": known} if known else {}))
-    corpus, test = _corpus({name: _usable(run, name, part, plan.max_bad_share) for name, part in data.items()})
+    with logged_to(exp):
+        for warning in warnings:
+            log.warning("WARNING: %s", warning)
+        run = open_run(exp, plan, data | ({"truth": known} if known else {}))
+        usable = {name: _usable(run, name, part, plan.max_bad_share) for name, part in data.items()}
+        _stages(kind(plan.features, plan.tokenizer, place), usable, known, plan, run, only)
+
+
+def _stages(
+    task: Speech,
+    data: Mapping[str, Labeled | Unlabeled],
+    truth: Truth | None,
+    plan: SpeechPlan,
+    run: Run,
+    only: Sequence[str],
+) -> None:
+    corpus, test = _corpus(data)
     warn_of_unknown_words(corpus, test, plan)
-    task = kind(plan.features, plan.tokenizer, place)
     if "teacher" in only:
         noisy_student(task, corpus, plan.model_copy(update={"generations": ()}), run)
     if "generations" in only:
         noisy_student(task, corpus, plan, run)
     if "oracle" in only:
-        _oracle(task, corpus, known, plan, run)
+        _oracle(task, corpus, truth, plan, run)
     if "test" in only and test is not None:
-        if not (exp / "gen0" / "student").exists():
-            raise config.ConfigError(f"{exp}: there is no model yet to score on test; run the other stages first")
+        if not (run.folder / "gen0" / "student").exists():
+            raise config.ConfigError(
+                f"{run.folder}: there is no model yet to score on test; run the other stages first"
+            )
         score_test(task, test, plan, run)
 
 
