@@ -18,20 +18,11 @@ class CorpusError(ValueError):
 
 
 @dataclass(frozen=True)
-class Unlabeled:
-    """Examples without labels: there is no column in which a known truth could hide.
-
-    rows: id (str, unique), size (f32, seconds of audio or 1 for an image), group (str or null: the speaker), and the
-    task's own columns that say where the input lies.
-    """
+class _Examples:
+    """Rows with a name for messages."""
 
     rows: pl.DataFrame
-    name: str = "unlabeled"
-
-    def __post_init__(self) -> None:
-        _check(self.rows, self.name, _REQUIRED)
-        if "label" in self.rows.columns:
-            raise CorpusError(f"{self.name}: an unlabeled table must not have a `label` column; drop it")
+    name: str = "examples"
 
     @property
     def hours(self) -> float:
@@ -45,10 +36,25 @@ class Unlabeled:
 
 
 @dataclass(frozen=True)
-class Labeled:
+class Unlabeled(_Examples):
+    """Examples without labels: there is no column in which a known truth could hide.
+
+    rows: id (str, unique), size (f32, seconds of audio or 1 for an image), group (str or null: the speaker), and the
+    task's own columns that say where the input lies.
+    """
+
+    name: str = "unlabeled"
+
+    def __post_init__(self) -> None:
+        _check(self.rows, self.name, _REQUIRED)
+        if "label" in self.rows.columns:
+            raise CorpusError(f"{self.name}: an unlabeled table must not have a `label` column; drop it")
+
+
+@dataclass(frozen=True)
+class Labeled(_Examples):
     """Examples with labels. rows: as `Unlabeled`, and label (str: transcript or class name)."""
 
-    rows: pl.DataFrame
     name: str = "labeled"
 
     def __post_init__(self) -> None:
@@ -57,19 +63,17 @@ class Labeled:
             blank = self.rows.filter(pl.col("label").is_null())["id"][0]
             raise CorpusError(f"{self.name}: {blank} has no label; give it one or leave it out")
 
-    @property
-    def hours(self) -> float:
-        """Total size in units of 3,600: hours of audio."""
-        return float(self.rows["size"].cast(pl.Float64).sum()) / 3600
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A digest of ids, sizes, groups and labels in order; where the inputs lie may change."""
-        return fingerprint(self.rows.select(column for column in _IDENTITY if column in self.rows.columns))
-
     def without_labels(self) -> Unlabeled:
         """The same examples as a labeler may see them."""
         return Unlabeled(self.rows.drop("label"), self.name)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fixed piece of a pool: the unit of labeling."""
+
+    index: int
+    rows: pl.DataFrame
 
 
 @dataclass(frozen=True)

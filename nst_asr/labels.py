@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from nst_asr import __version__
-from nst_asr.corpus import Unlabeled
+from nst_asr.corpus import Block, Unlabeled
 from nst_asr.progress import Progress
 from nst_asr.store import StoreError, read_header, write_table
 from nst_asr.task import Labeler
@@ -36,14 +36,6 @@ SCHEMA: dict[str, pl.DataType] = {
     "soft_index": pl.List(pl.Int32()),  # top-k soft target (images); null for speech
     "soft_prob": pl.List(pl.Float16()),
 }
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fixed piece of the pool: the unit of labeling."""
-
-    index: int
-    rows: pl.DataFrame
 
 
 @dataclass(frozen=True)

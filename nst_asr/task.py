@@ -12,9 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     import polars as pl
 
-    from nst_asr.corpus import Labeled
+    from nst_asr.corpus import Block, Labeled
     from nst_asr.key import Key
-    from nst_asr.labels import Block
     from nst_asr.mix import Mix
     from nst_asr.score import Score
 

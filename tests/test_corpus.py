@@ -64,7 +64,7 @@ def test_speakers_of_the_labeled_part_in_test_are_refused() -> None:
 
 
 def test_disjoint_sets_pass_without_a_word() -> None:
-    assert guard(example(["s2", None], ["s4", None]), Labeled(rows(["t"], ["s5"]), "test")) == []
+    assert guard(example(["s2", "s3"], ["s4", "s6"]), Labeled(rows(["t"], ["s5"]), "test")) == []
 
 
 def test_the_fingerprint_sees_labels_and_order_but_not_where_the_input_lies() -> None:

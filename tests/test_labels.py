@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import toy
 
-from nst_asr import labels
+from nst_asr import corpus, labels
 from nst_asr.key import Key
 from nst_asr.labels import label
 from nst_asr.mix import mix
@@ -61,7 +61,7 @@ def test_a_labeler_that_loses_rows_is_caught(tmp_path: Path) -> None:
     class Forgetful:
         fingerprint = "x"
 
-        def __call__(self, block: labels.Block) -> pl.DataFrame:
+        def __call__(self, block: corpus.Block) -> pl.DataFrame:
             return pl.DataFrame({"id": block.rows["id"][1:]})
 
     with pytest.raises(StoreError, match="one row for each example"):

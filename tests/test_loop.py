@@ -13,9 +13,8 @@ import pytest
 import toy
 
 from nst_asr import filter as filtering
-from nst_asr.corpus import Corpus, Unlabeled
+from nst_asr.corpus import Block, Corpus, Unlabeled
 from nst_asr.final import score_test
-from nst_asr.labels import Block
 from nst_asr.loop import noisy_student
 from nst_asr.oracle import train_oracle
 from nst_asr.run import open_run

@@ -10,9 +10,9 @@ import polars as pl
 
 from nst_asr import score as scoring
 from nst_asr.config import Record
-from nst_asr.corpus import Corpus, Labeled, Truth, Unlabeled
+from nst_asr.corpus import Block, Corpus, Labeled, Truth, Unlabeled
 from nst_asr.key import Key
-from nst_asr.labels import SCHEMA, Block
+from nst_asr.labels import SCHEMA
 from nst_asr.mix import Batches, Mix
 from nst_asr.plan import Plan, TrainPlan
 from nst_asr.score import Score

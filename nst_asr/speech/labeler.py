@@ -16,7 +16,8 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from nst_asr.labels import SCHEMA, Block
+from nst_asr.corpus import Block
+from nst_asr.labels import SCHEMA
 from nst_asr.speech import ctc, decode
 from nst_asr.speech.audio import read
 from nst_asr.speech.model import Recogniser, load

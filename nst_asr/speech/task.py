@@ -13,9 +13,8 @@ import polars as pl
 import torch
 
 from nst_asr import score as scoring
-from nst_asr.corpus import Labeled
+from nst_asr.corpus import Block, Labeled
 from nst_asr.key import Key
-from nst_asr.labels import Block
 from nst_asr.mix import Batches, Mix
 from nst_asr.score import Score
 from nst_asr.speech import ctc

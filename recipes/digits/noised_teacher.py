@@ -22,8 +22,8 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # recipes are run from the source tree, not installed
 
 from nst_asr import cli, config
+from nst_asr.corpus import Block
 from nst_asr.key import Key
-from nst_asr.labels import Block
 from nst_asr.speech import model as models
 from nst_asr.speech import noise
 from nst_asr.speech.conformer import Conformer

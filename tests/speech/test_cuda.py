@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from nst_asr import cli
-from nst_asr.corpus import Unlabeled
-from nst_asr.labels import Block
+from nst_asr.corpus import Block, Unlabeled
 from nst_asr.score import read_score
 from nst_asr.speech.labeler import SpeechLabeler
 from nst_asr.speech.manifests import read_manifest

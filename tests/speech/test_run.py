@@ -14,8 +14,8 @@ import soundfile
 from safetensors.numpy import load_file
 
 from nst_asr import __version__, cli
-from nst_asr.corpus import Unlabeled
-from nst_asr.labels import Block, label
+from nst_asr.corpus import Block, Unlabeled
+from nst_asr.labels import label
 from nst_asr.speech import model, noise
 from nst_asr.speech.manifests import read_manifest
 from nst_asr.speech.plan import Decode
