@@ -113,7 +113,7 @@ def _lock(folder: Path) -> None:
     path = (folder / ".lock").resolve()
     if path in _LOCKS:
         return
-    handle = os.open(path, os.O_RDWR | os.O_CREAT)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

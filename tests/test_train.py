@@ -55,7 +55,9 @@ def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("changes", [{}, {"ema": 0.9}, {"average": 3, "average_every": 3}, {"ema": 0.9, "average": 2}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"ema": 0.9}, {"average": 3, "average_every": 3}, {"ema": 0.9, "average": 2, "average_every": 6}]
+)
 @pytest.mark.parametrize("crash", [1, 4, 9, 18, 24])
 def test_a_resumed_training_equals_one_never_stopped(changes: dict[str, object], crash: int, tmp_path: Path) -> None:
     whole = fit(Regression(), plan(**changes), tmp_path / "whole", Key(0), "whole")
@@ -152,3 +154,30 @@ def test_the_learning_rate_warms_up_and_decays_as_published() -> None:
     assert learning_rate(cosine, 200) == pytest.approx(1e-3)
     assert learning_rate(cosine, 299) == pytest.approx(0, abs=1e-6)
     assert learning_rate(plan(warmup=0, decay="cosine"), 1) == pytest.approx(1e-3, rel=0.01)
+
+
+def test_bfloat16_autocast_is_used_where_it_is_asked_for_and_weights_stay_float32(tmp_path: Path) -> None:
+    seen: list[torch.dtype] = []
+
+    class Watching(Regression):
+        def loss(self, piece: Points) -> Tensor:
+            out = self.model(piece.x)
+            seen.append(out.dtype)
+            return (out.float() - piece.y).square().sum()
+
+    weights = fit(Watching(), plan(precision="bfloat16"), tmp_path / "half", Key(0), "fit")
+    assert set(seen) == {torch.bfloat16}
+    assert {value.dtype for value in weights.values()} == {torch.float32}
+    seen.clear()
+    fit(Watching(), plan(precision="auto"), tmp_path / "auto", Key(0), "fit")  # a CPU has no use for it
+    assert set(seen) == {torch.float32}
+
+
+def test_scalars_are_written_for_tensorboard(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    fit(Regression(), plan(), tmp_path, Key(0), "fit")
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert {"loss", "learning_rate", "gradient_norm", "points"} <= set(events.Tags()["scalars"])
+    assert [event.step for event in events.Scalars("learning_rate")] == [5, 10, 15, 20, 25]
