@@ -55,7 +55,10 @@ class Objective(Protocol[P]):
         """The weights to find."""
 
     def load(self, step: int) -> list[P]:
-        """The pieces of batch `step` (counted from 0); called in a thread of its own, ahead of time."""
+        """The pieces of batch `step` (counted from 0); called in a thread of its own, ahead of time.
+
+        It must draw from keys alone: torch's global generator is the update's, which runs meanwhile.
+        """
 
     def loss(self, piece: P) -> Tensor:
         """The loss *summed* over the piece, a scalar."""
