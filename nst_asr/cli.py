@@ -24,6 +24,9 @@ def main(arguments: Sequence[str] | None = None, *, task: type[Speech] | None = 
     options.task = task
     try:
         return int(options.verb(options))
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read the output has had enough, and Python would complain at its end
+        return 0
     except Exception as error:
         # the package's own errors, and the system's, are ones that a user can mend; all others are ours to mend
         if not (type(error).__module__.startswith("nst_asr") or isinstance(error, OSError)):

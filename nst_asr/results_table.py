@@ -80,6 +80,24 @@ def markdown(runs: Sequence[Results], title: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def by_run(runs: Mapping[str, Results], title: str) -> str:
+    """A section of RESULTS.md with a row for each run by its name, for runs that differ in more than the seed."""
+    rows = [["run", "teacher", "last student", "oracle", "fewer errors", "recovery rate [95 % interval]"]]
+    for name, run in runs.items():
+        change, recovery, on = run["relative_reduction"], run["recovery_rate"] or {}, "test"
+        first, last = (run["generations"][place][on] for place in (0, -1))
+        oracle = (run["oracle"] or {}).get(on)
+        rates = [percent(entry["rate"], 1) if entry else NONE for entry in (first, last, oracle)]
+        interval = bounds(recovery.get("low"), recovery.get("high"))
+        rows.append(
+            [name, *rates, percent((change or {}).get("rate"), 1), f"{percent(recovery.get('rate'), 1)} {interval}"]
+        )
+    known = [run["recovery_rate"]["rate"] for run in runs.values() if run["recovery_rate"]]
+    known = [rate for rate in known if rate is not None]
+    found = f"Recovery rate: {_spread(known)} over {len(known)} of {len(runs)} runs." if known else "No recovery rate."
+    return f"## {title}\n\nWER on test.\n\n{_grid(rows)}\n\n{found}\n\n{_reproduction(list(runs.values()))}\n"
+
+
 def variants(whole: Sequence[Results], others: Mapping[str, Sequence[Results]], title: str) -> str:
     """A section of RESULTS.md that sets variants beside the whole recipe, seed by seed at the same generation.
 

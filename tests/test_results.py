@@ -9,7 +9,7 @@ from simulated_run import TRUTH, make_run, score_of
 
 from nst_asr import results
 from nst_asr.key import Key
-from nst_asr.results_table import markdown, variants
+from nst_asr.results_table import by_run, markdown, variants
 from nst_asr.score import compare
 from nst_asr.store import StoreError
 from tools import write_results
@@ -180,3 +180,12 @@ def test_variants_are_compared_seed_by_seed_at_their_own_last_generation() -> No
 def test_a_variant_of_a_seed_that_the_whole_recipe_lacks_is_refused() -> None:
     with pytest.raises(ValueError, match="no-noise: seed 7 is not among"):
         variants([run_of(0, 0.2, 0.1)], {"no-noise": [run_of(7, 0.2, 0.1)]}, "Worth")
+
+
+def test_runs_that_differ_in_more_than_the_seed_have_a_row_each(tmp_path: Path) -> None:
+    found = results.collect(make_run(tmp_path / "a"))
+    lines = by_run({"george": found, "theo": found}, "Speakers").splitlines()
+    teacher, student = (found["generations"][place]["test"]["rate"] for place in (0, -1))
+    assert lines[6].startswith(f"| george | {100 * teacher:.1f} % | {100 * student:.1f} % | ")
+    assert lines[7].startswith("| theo | ")
+    assert "over 2 of 2 runs." in "\n".join(lines)
