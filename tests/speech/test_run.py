@@ -166,6 +166,15 @@ def test_a_warm_start_begins_with_the_teachers_weights(finished: Path, corpus: P
     assert all(abs(teacher[name] - student[name]).max() < 1e-6 for name in teacher)
 
 
+@pytest.mark.parametrize("tokenizer", ["{kind: char}", "{kind: unigram, pieces: 12}"])
+def test_other_units_than_words_go_through_the_loop(tokenizer: str, corpus: Path, tmp_path: Path) -> None:
+    quick = ["teacher.fit.updates=30", "generation.student.fit.updates=10", f"tokenizer={tokenizer}"]
+    assert cli.main([*tones.arguments(corpus, tmp_path / "exp"), *quick, "--only", "generations"]) in (0, 1)
+    assert (tmp_path / "exp" / "gen0" / "score.json").exists()
+    table = pl.read_parquet(tmp_path / "exp" / "gen1" / "1-labels" / "part-*.parquet")
+    assert table["logprob"].is_finite().all()
+
+
 def damaged(corpus: Path, tmp_path: Path, kind: str) -> Path:
     folder = shutil.copytree(corpus, tmp_path / "c")
     victim = folder / "unlabeled" / "3.flac"
