@@ -41,8 +41,6 @@ one() { # seed name
     no-filter) variant "$1" "$2" 'generations=[{filter: {}}, {filter: {}}]' ;;
     no-stochastic-depth) variant "$1" "$2" "$two" generation.student.noise.survival=1.0 ;;
     from-scratch) variant "$1" "$2" "$two" generation.init=scratch ;;
-    from-scratch-longer) variant "$1" "$2" "$two" generation.init=scratch \
-      'generation.student.fit={updates: 1400, batch: 24, peak_rate: 0.002, warmup: 200, ema: 0.99, threads: 1}' ;;
     labeled-only) variant "$1" "$2" "$two" generation.mix.pseudo_share=0.0 ;;
     teacher-noised) NST=recipes/digits/noised_teacher.py variant "$1" "$2" "$two" ;;
   esac
@@ -55,4 +53,4 @@ each() { # variants...: over the seeds, side by side
     xargs -P "$jobs" -L 1 bash -c 'set -euo pipefail; echo "begin $2 $1"; one "$1" "$2"; echo "end $2 $1"' one
 }
 each full
-each labeled-only no-noise no-filter teacher-noised no-stochastic-depth from-scratch from-scratch-longer
+each labeled-only no-noise no-filter teacher-noised no-stochastic-depth from-scratch
