@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import toy
+from run_folder import contents
 
 from nst_asr import filter as filtering
 from nst_asr.corpus import Block, Corpus, Unlabeled
@@ -22,9 +23,6 @@ from nst_asr.score import read_score
 from nst_asr.store import StoreError
 from nst_asr.task import Model
 
-# times, memory and the command differ between two runs of the same plan
-FREE = {"steps.jsonl", "run.json", "run.log"}
-
 
 def run_all(folder: Path, plan: toy.ToyPlan | None = None, task: toy.Toy | None = None) -> Path:
     parts, test, truth = toy.corpus()
@@ -35,11 +33,6 @@ def run_all(folder: Path, plan: toy.ToyPlan | None = None, task: toy.Toy | None 
     train_oracle(task, parts, truth, plan, run)
     score_test(task, test, plan, run)
     return folder
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    paths = (path for path in folder.rglob("*") if path.is_file() and path.name not in FREE)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import soundfile
+from run_folder import contents
 from safetensors.numpy import load_file
 
 from nst_asr import __version__, cli
@@ -22,8 +23,6 @@ from nst_asr.speech.plan import Decode
 from nst_asr.speech.task import Speech
 from nst_asr.task import Model
 from tests.speech import tones
-
-FREE = {"steps.jsonl", "run.json", "run.log"}
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +42,6 @@ def finished(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def pool(corpus: Path) -> Unlabeled:
     return Unlabeled(read_manifest(corpus / "unlabeled.tsv", labeled=False))
-
-
-def contents(exp: Path) -> dict[str, bytes]:
-    """Everything a run leaves but times, memory and TensorBoard's files, whose names hold the time."""
-    paths = (p for p in exp.rglob("*") if p.is_file() and p.name not in FREE and "tensorboard" not in p.parts)
-    return {str(path.relative_to(exp)): path.read_bytes() for path in paths}
 
 
 def labeler(exp: Path, **decode: object):  # type: ignore[no-untyped-def]
