@@ -104,7 +104,7 @@ def test_a_crash_at_any_rename_leaves_no_trace(finished: Path, tmp_path: Path, m
 def test_kill_9_at_random_moments_leaves_no_trace(finished: Path, tmp_path: Path) -> None:
     program = [sys.executable, "-c", f"import sys, test_loop; test_loop.run_all(test_loop.Path({str(tmp_path)!r}))"]
     kills = 0
-    for wait in [0.5 + 0.05 * n for n in range(40)]:
+    for wait in [0.1 + 0.06 * n for n in range(50)]:
         process = subprocess.Popen(program, env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
         try:
             assert process.wait(wait) == 0

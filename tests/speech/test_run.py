@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -119,21 +120,26 @@ def test_the_table_is_the_same_whatever_the_number_of_workers(finished: Path, po
     assert [p.read_bytes() for p in one.paths()] == [p.read_bytes() for p in two.paths()]
 
 
-@pytest.mark.slow
-def test_kill_9_at_random_moments_leaves_no_trace(finished: Path, corpus: Path, tmp_path: Path) -> None:
-    """Killed until it gets through; every label, table and weight is then that of the run never stopped."""
-    command = [sys.executable, "-m", "nst_asr.cli", *tones.arguments(corpus, tmp_path / "exp")]
-    moments, kills = random.Random(0), 0
-    for _ in range(8):
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(moments.uniform(3, 9))
-            break
-        except subprocess.TimeoutExpired:
+def killed_after(command: list[str], exp: Path, files: int) -> bool:
+    """Start the command and kill it once it has written so many more files; whether it did not end before."""
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    wanted = sum(1 for _ in exp.rglob("*")) + files
+    while process.poll() is None:
+        if sum(1 for _ in exp.rglob("*")) >= wanted:
             process.kill()
             process.wait()
-            kills += 1
-    assert kills > 0
+            return True
+        time.sleep(0.002)
+    return False
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_moments_leaves_no_trace(finished: Path, corpus: Path, tmp_path: Path) -> None:
+    """Killed again and again; every label, table and weight is in the end that of the run never stopped."""
+    command = [sys.executable, "-m", "nst_asr.cli", *tones.arguments(corpus, tmp_path / "exp")]
+    moments = random.Random(0)
+    kills = [killed_after(command, tmp_path / "exp", moments.randint(2, 12)) for _ in range(10)]
+    assert kills[:3] == [True, True, True]
     assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
     assert contents(tmp_path / "exp") == contents(finished)
 
