@@ -18,7 +18,6 @@ and dealt out so that the rows of a batch are of like size in both streams; the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -241,8 +240,3 @@ def _bounds(sizes: np.ndarray, groups: int) -> list[int]:
 
 def _milli(size: float) -> int:
     return max(1, round(size * 1000))
-
-
-def ids_of(draws: Sequence[Draw]) -> list[str]:
-    """The ids of a batch, for messages."""
-    return [draw.id for draw in draws]

@@ -22,7 +22,7 @@ from typing import Any
 from nst_asr import __version__, config
 from nst_asr.corpus import Labeled, Truth, Unlabeled
 from nst_asr.settle import refuse_other_plan
-from nst_asr.store import StoreError, explained, once, read_json, write_json, write_text
+from nst_asr.store import StoreError, explained, json_text, once, read_json, write_json, write_text
 
 log = logging.getLogger("nst_asr")
 
@@ -45,7 +45,7 @@ class Run:
 
     def json(self, name: str, make: Callable[[], Any]) -> Any:
         """A step whose result is JSON."""
-        return read_json(self.step(name, lambda part: _write_plain(part, make())))
+        return read_json(self.step(name, lambda part: _write(part, json_text(make()))))
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -159,9 +159,8 @@ def _ends_mid_line(path: Path) -> bool:
     return path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
 
 
-def _write_plain(part: Path, content: Any) -> None:
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    part.write_text(text + "\n", encoding="utf-8")
+def _write(part: Path, text: str) -> None:
+    part.write_text(text, encoding="utf-8")
 
 
 def _peak_memory_mb() -> float:

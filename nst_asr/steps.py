@@ -48,8 +48,9 @@ def score(run: Run, task: Task[T, D], name: str, model: Model, data: Labeled, pl
     path = run.folder / name
     if not path.exists():
         with run.timed(name):
-            task.score(model, data, plan.label).write(path)
-        log.info("%s, on %s: %s", name, data.name, scoring.read_score(path).describe())
+            found = task.score(model, data, plan.label)
+            found.write(path)
+        log.info("%s, on %s: %s", name, data.name, found.describe())
     return scoring.read_score(path)
 
 

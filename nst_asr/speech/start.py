@@ -6,8 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
-
 from nst_asr import config
 from nst_asr.corpus import Corpus, Labeled, Truth, Unlabeled, guard
 from nst_asr.final import score_test
@@ -17,12 +15,12 @@ from nst_asr.oracle import train_oracle
 from nst_asr.plan import expand
 from nst_asr.run import Run, logged_to, open_run
 from nst_asr.speech import audio, noise
+from nst_asr.speech.device import usable_device
 from nst_asr.speech.leakage import shared_audio
 from nst_asr.speech.manifests import read_manifest, read_truth
 from nst_asr.speech.plan import SpeechPlan
-from nst_asr.speech.task import Speech
+from nst_asr.speech.task import Speech, labeled_tokenizer
 from nst_asr.speech.tokenizer import TokenizerError
-from nst_asr.speech.tokenizer import train as train_tokenizer
 from nst_asr.store import read_table, write_json
 
 log = logging.getLogger("nst_asr")
@@ -85,7 +83,7 @@ def warn_of_unknown_words(corpus: Corpus, test: Labeled | None, plan: SpeechPlan
 
     Raises TokenizerError where that is so of all of a set: it was written by other rules.
     """
-    tokenizer = train_tokenizer(corpus.labeled.rows.sort("id")["label"].to_list(), plan.tokenizer)
+    tokenizer = labeled_tokenizer(corpus.labeled.rows, plan.tokenizer)
     for part in (corpus.dev, *([test] if test else [])):
         rows = part.rows.select("id", "label").iter_rows()
         strange = [(name, unknown) for name, text in rows if (unknown := tokenizer.unknown(text))]
@@ -151,14 +149,3 @@ def _oracle(task: Speech, corpus: Corpus, truth: Truth | None, plan: SpeechPlan,
         log.info("the oracle is left out: it needs a generation and the truth of the pool (--truth)")
         return
     train_oracle(task, corpus, truth, plan, run)
-
-
-def usable_device(name: str) -> str:
-    """The torch device that is meant by `name`; auto is a GPU where there is one. Raises ConfigError for no device."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise config.ConfigError(f"--device {name}: cannot be used ({str(error).splitlines()[0]})") from None
-    return name

@@ -53,9 +53,10 @@ class Speech:
         if is_finished(out):  # killed between the last file and the renaming of the folder
             drop_checkpoints(out)
             return Model(out)
-        tokenizer, mean_and_deviation = self._start(data, init)
+        started = self._load(init, plan) if init else None
+        tokenizer, mean_and_deviation = self._start(data, started)
         data = data.without(_left_out(data, tokenizer, self.features, plan))
-        conformer = self._conformer(plan, tokenizer, init, key).to(self.device)
+        conformer = self._conformer(plan, tokenizer, started, key).to(self.device)
         device = torch.device(self.device)
         objective = SpeechObjective(
             model=conformer,
@@ -104,22 +105,28 @@ class Speech:
         flat = [token for name, text in rows for token in tokenizer.encode(text, id=name)]
         return Shares(np.bincount(flat, minlength=tokenizer.size), tokenizer.names)
 
-    def _start(self, data: Mix, init: Path | None) -> tuple[Tokenizer, FeatureStatistics]:
-        """Tokenizer and feature statistics: those of `init`, or made from the labeled part alone.
+    def _load(self, init: Path, plan: SpeechTrain) -> Recogniser:
+        """The model that a warm start begins with. Raises StoreError where it is not of the plan's kind."""
+        started = load(init)
+        if started.architecture != plan.model or started.features != self.features:
+            raise StoreError(f"{init}: a warm start needs the same model and features as the plan's student")
+        return started
+
+    def _start(self, data: Mix, started: Recogniser | None) -> tuple[Tokenizer, FeatureStatistics]:
+        """Tokenizer and feature statistics: those of `started`, or made from the labeled part alone.
 
         Made from the same labeled part they are the same in every generation.
         """
-        if init is not None:
-            started = load(init)
+        if started is not None:
             return started.tokenizer, started.statistics
         torch.set_num_threads(1)  # sums must not depend on what ran before
-        labeled = data.sources[0].rows.sort("id")
-        tokenizer = train_tokenizer(labeled["label"].to_list(), self.tokenizer)
-        chosen = labeled.head(_STATISTICS_UTTERANCES).select("path", "start", "size").iter_rows()
+        labeled = data.sources[0].rows
+        tokenizer = labeled_tokenizer(labeled, self.tokenizer)
+        chosen = labeled.sort("id").head(_STATISTICS_UTTERANCES).select("path", "start", "size").iter_rows()
         waves = (read(path, self.features.rate, start=start, seconds=size) for path, start, size in chosen)
         return tokenizer, statistics(log_mel(*pad([wave]), self.features) for wave in waves)
 
-    def _conformer(self, plan: SpeechTrain, tokenizer: Tokenizer, init: Path | None, key: Key) -> Conformer:
+    def _conformer(self, plan: SpeechTrain, tokenizer: Tokenizer, started: Recogniser | None, key: Key) -> Conformer:
         torch.manual_seed(key["init"].number())
         conformer = Conformer(
             plan.model,
@@ -128,12 +135,14 @@ class Speech:
             dropout=plan.noise.dropout,
             survival=plan.noise.survival,
         )
-        if init is not None:
-            started = load(init)
-            if started.architecture != plan.model or started.features != self.features:
-                raise StoreError(f"{init}: a warm start needs the same model and features as the plan's student")
+        if started is not None:
             conformer.load_state_dict(started.conformer.state_dict())
         return conformer
+
+
+def labeled_tokenizer(rows: pl.DataFrame, plan: TokenizerPlan) -> Tokenizer:
+    """The tokenizer of a run: learnt from the labeled transcripts, in the order of ids."""
+    return train_tokenizer(rows.sort("id")["label"].to_list(), plan)
 
 
 def _left_out(data: Mix, tokenizer: Tokenizer, features: FeaturePlan, plan: SpeechTrain) -> set[str]:
