@@ -1,21 +1,25 @@
-"""nst-asr <verb>: run, results, report, transcribe."""
+"""nst-asr <verb>: prepare, run, results, report, transcribe."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst_asr import __version__
+from nst_asr.speech.transcripts import KINDS as TRANSCRIPTS
 
 if TYPE_CHECKING:
     from nst_asr.corpus import Truth
     from nst_asr.speech.task import Speech
 
-STAGES = ("teacher", "generations", "oracle", "test")
+CORPORA = ("folder", "kaldi", "lhotse", "librispeech", "nemo", "shar")  # the kinds that prepare reads
+STAGES = ("tokenizer", "teacher", "generations", "oracle", "test")
 
 
 def main(arguments: Sequence[str] | None = None, *, task: type[Speech] | None = None) -> int:
@@ -56,11 +60,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    _add_prepare(verbs)
     _add_run(verbs)
     _add_results(verbs)
     _add_report(verbs)
     _add_transcribe(verbs)
     return parser
+
+
+def _add_prepare(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    add = verbs.add_parser(
+        "prepare", help="write the manifest of a corpus, every file checked (docs/corpora.md)", allow_abbrev=False
+    )
+    add.add_argument("kind", choices=CORPORA, help="how the corpus is laid out")
+    add.add_argument("source", type=Path, nargs="+", help="its folder or manifest, or several")
+    add.add_argument("--out", type=Path, required=True, metavar="MANIFEST", help="to write: .tsv or .parquet")
+    add.add_argument("--transcripts", choices=TRANSCRIPTS, default="none", help="normalisation (default: none)")
+    add.add_argument("--unlabeled", action="store_true", help="write no transcripts")
+    add.add_argument("--truth", type=Path, metavar="TSV", help="with --unlabeled: write the transcripts here")
+    add.add_argument("--cut", type=float, metavar="SECONDS", help="with --unlabeled: cut longer files at pauses")
+    add.add_argument(
+        "--hold-out", action="append", default=[], metavar="NAME=SHARE", help="such as dev=0.1 (repeatable)"
+    )
+    add.add_argument("--seed", type=int, default=0, help="of the draw of held-out speakers")
+    add.add_argument("--check", choices=("headers", "samples"), default="headers", help="samples: decode everything")
+    add.add_argument("--max-bad-share", type=float, default=0.01, metavar="SHARE", help="that may be left out (0.01)")
+    add.set_defaults(verb=_prepare)
 
 
 def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -109,6 +134,43 @@ def _add_transcribe(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add.add_argument("--beam", type=int, default=1, help="width of the search; 1 = greedy (default)")
     add.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: cuda where there is one")
     add.set_defaults(verb=_transcribe)
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    from nst_asr.speech.held_out import parse_hold_out
+    from nst_asr.speech.prepare import PreparePlan, prepare
+
+    plan = PreparePlan(
+        kind=options.kind,
+        sources=tuple(options.source),
+        out=options.out,
+        transcripts=options.transcripts,
+        labeled=not options.unlabeled,
+        truth=options.truth,
+        cut=options.cut,
+        hold_out=tuple(map(parse_hold_out, options.hold_out)),
+        seed=options.seed,
+        check=options.check,
+        max_bad_share=options.max_bad_share,
+    )
+    with _log_on_terminal():
+        summary = prepare(plan)
+    print(summary.describe())
+    return 0
+
+
+@contextmanager
+def _log_on_terminal() -> Iterator[None]:
+    """Show the log of a verb that has no run folder to keep it in."""
+    log, handler = logging.getLogger("nst_asr"), logging.StreamHandler(sys.stderr)
+    level = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 def _run(options: argparse.Namespace) -> int:

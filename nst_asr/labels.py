@@ -17,6 +17,7 @@ import polars as pl
 from nst_asr import __version__
 from nst_asr.corpus import Block, Unlabeled
 from nst_asr.progress import Progress
+from nst_asr.ranks import rank, wait_for, world
 from nst_asr.store import StoreError, read_header, write_table
 from nst_asr.task import Labeler
 
@@ -74,16 +75,19 @@ def part_path(folder: Path, index: int) -> Path:
 def label(labeler: Labeler, pool: Unlabeled, folder: Path, *, block: int, workers: int = 1) -> Labels:
     """The pool's label table in `folder`; parts that are there already, made under the same lineage, are kept.
 
-    `workers` processes take blocks as they become free; the table does not depend on their number. Raises StoreError
-    for a part of another labeler, pool or block size.
+    `workers` processes take blocks as they become free, and under torchrun each rank takes every world-th block; the
+    table does not depend on who made it. Raises StoreError for a part of another labeler, pool or block size.
     """
     blocks = cut(pool, block)
     lineage = {"labeler": labeler.fingerprint, "pool": pool.fingerprint, "block_size": str(block)}
-    missing = [piece for piece in blocks if not _is_made(part_path(folder, piece.index), lineage, piece)]
-    with Progress(f"label {pool.name}", len(blocks), "block", start=len(blocks) - len(missing)) as progress:
+    mine = blocks[rank() :: world()]
+    missing = [piece for piece in mine if not _is_made(part_path(folder, piece.index), lineage, piece)]
+    with Progress(f"label {pool.name}", len(mine), "block", start=len(mine) - len(missing)) as progress:
         for _ in _made(labeler, missing, folder, lineage, workers):
             progress.advance()
-    return Labels(folder, len(blocks))
+    labels = Labels(folder, len(blocks))
+    wait_for(labels.paths())
+    return labels
 
 
 def _made(

@@ -1,12 +1,12 @@
 """Labeled and pseudo-labeled rows in one stream of batches, in a stated proportion.
 
-Each source is an endless stream: lap after lap, every lap a keyed permutation of all its rows (a row with two copies
+Each source is an endless stream: lap after lap, every lap all its rows in a keyed order (`order`; a row with two copies
 occurs twice). A batch takes its stated share of seconds (or images) from either stream, so that
 
 - every batch holds labeled data in the stated proportion,
 - no row is ever dropped: it waits for its place in the lap, and each lap holds it once per copy,
-- batch number `step` is a function of the key and `step` alone: going on after a crash seeks (it
-  makes one permutation of the lap) and replays nothing.
+- batch number `step` is a function of the key and `step` alone: going on after a crash seeks (it makes the order of one
+  lap) and replays nothing.
 
 One **epoch** is the number of batches after which every labeled row and every copy of a pseudo-labeled row has been
 drawn at least once: the larger source passes once, the smaller one repeats.
@@ -29,6 +29,8 @@ from pydantic import Field
 from nst_asr.config import Record
 from nst_asr.corpus import Labeled, Unlabeled, fingerprint
 from nst_asr.key import Key
+from nst_asr.order import Indexed, Order, Streamed
+from nst_asr.pieces import bounds
 
 SourceName = Literal["labeled", "pseudo"]
 
@@ -42,6 +44,9 @@ class MixPlan(Record):
 
     pseudo_share: float = Field(0.6, ge=0, lt=1)  # of each batch's seconds; Park et al. 2020: 0.6 early, 0.8 late
     window: int = Field(16, ge=1)  # batches among which rows are sorted by size
+    order: Literal["indexed", "streamed"] = "indexed"  # streamed: read block by block, for what no page cache holds
+    block: int = Field(1000, ge=1)  # streamed: rows that lie together in the manifest, such as those of a shard
+    together: int = Field(8, ge=1)  # streamed: blocks that are read at the same time, their rows shuffled
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,8 @@ class Batches:
         """size: seconds of audio (or images) in a batch. Raises MixError where a row is larger than its share."""
         self.key = key
         self.streams = [
-            _Stream(source, _milli(size * data.share(source)), key["stream", source.name]) for source in data.sources
+            _Stream(source, _milli(size * data.share(source)), data.plan, key["stream", source.name])
+            for source in data.sources
         ]
         laps = [stream.total // stream.budget for stream in self.streams]
         # a window over the end of a lap can hold a row twice; in a short one of two, they would often share a batch
@@ -182,16 +188,17 @@ class Batches:
 class _Stream:
     """One source, lap after lap. Sizes are whole thousandths, so that sums are exact however they are made."""
 
-    def __init__(self, source: Source, budget: int, key: Key) -> None:
-        self.source, self.budget, self.key = source, budget, key
+    def __init__(self, source: Source, budget: int, plan: MixPlan, key: Key) -> None:
+        self.source, self.budget = source, budget
         self.row = np.repeat(np.arange(len(source.rows)), source.copies)
         first = np.cumsum(source.copies) - source.copies
         self.copy = np.arange(len(self.row)) - np.repeat(first, source.copies)
-        self.sizes = np.maximum(1, np.rint(source.rows["size"].to_numpy().astype(np.float64) * 1000).astype(np.int64))
-        self.total = int(self.sizes[self.row].sum())
+        of_rows = np.maximum(1, np.rint(source.rows["size"].to_numpy().astype(np.float64) * 1000).astype(np.int64))
+        self.sizes = of_rows[self.row]
+        self.total = int(self.sizes.sum())
         self._refuse()
+        self.order = _order(self.sizes, plan, key)
         self._window = lru_cache(maxsize=2)(self._make_window)
-        self._lap = lru_cache(maxsize=2)(self._make_lap)
 
     def batch(self, number: int, slot: int, window: int) -> list[Draw]:
         entries, laps, bounds = self._window(number, window)
@@ -207,35 +214,23 @@ class _Stream:
             raise MixError(f"no {self.source.name} rows to train on")
         _refuse_long(self.source.rows, self.source.name, self.budget)
 
-    def _make_lap(self, lap: int) -> tuple[np.ndarray, np.ndarray]:
-        """The entries of a lap in order, and where each begins."""
-        order = self.key["lap", lap].generator().permutation(len(self.row))
-        sizes = self.sizes[self.row[order]]
-        return order, np.cumsum(sizes) - sizes
-
     def _make_window(self, number: int, window: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
         """The entries that begin within a window, sorted by size, their laps, and the bounds of its batches."""
         begin, end = number * window * self.budget, (number + 1) * window * self.budget
         parts, laps = [], []
         for lap in range(begin // self.total, (end - 1) // self.total + 1):
-            order, starts = self._lap(lap)
-            low, high = np.searchsorted(starts, [begin - lap * self.total, end - lap * self.total])
-            parts.append(order[low:high])
-            laps.append(np.full(high - low, lap))
+            parts.append(self.order.between(lap, begin - lap * self.total, end - lap * self.total))
+            laps.append(np.full(len(parts[-1]), lap))
         entries, lap_of = np.concatenate(parts), np.concatenate(laps)
-        by_size = np.argsort(self.sizes[self.row[entries]], kind="stable")
+        by_size = np.argsort(self.sizes[entries], kind="stable")
         entries = entries[by_size]
-        return entries, lap_of[by_size], _bounds(self.sizes[self.row[entries]], window)
+        return entries, lap_of[by_size], bounds(self.sizes[entries], window)
 
 
-def _bounds(sizes: np.ndarray, groups: int) -> list[int]:
-    """Where to cut so that each group holds about the same total, and at least one row."""
-    middle = np.cumsum(sizes) - sizes / 2
-    ideal = np.searchsorted(middle, np.arange(1, groups) * (sizes.sum() / groups))
-    bounds = [0]
-    for group, bound in enumerate(ideal, 1):
-        bounds.append(int(min(max(bound, bounds[-1] + 1), len(sizes) - (groups - group))))
-    return [*bounds, len(sizes)]
+def _order(sizes: np.ndarray, plan: MixPlan, key: Key) -> Order:
+    if plan.order == "indexed":
+        return Indexed(sizes, key)
+    return Streamed(sizes, key, plan.block, plan.together)
 
 
 def _milli(size: float) -> int:

@@ -25,7 +25,10 @@ class FitPlan(Record):
 
     updates: int = Field(ge=1)
     batch: float = Field(gt=0)  # seconds of audio (or images) in one update
-    accumulate: int = Field(1, ge=1)  # pieces a batch is computed in; changes memory, not what is minimised
+    accumulate: int = Field(1, ge=1)  # pieces a process computes its part of a batch in; saves memory
+    loaders: int = Field(1, ge=1)  # threads of each process that read the examples of a batch
+    recompute: bool = False  # activation checkpointing: blocks are computed again in the backward pass; saves memory
+    compile: bool = False  # torch.compile of the model's blocks; pays on a GPU, after minutes of compiling
     peak_rate: float = Field(1e-3, gt=0)  # learning rate at the end of warm-up
     warmup: int = Field(100, ge=0)  # updates
     decay: Literal["cosine", "inverse_sqrt"] = "cosine"

@@ -9,6 +9,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from nst_asr.ranks import rank
+
 log = logging.getLogger("nst_asr")
 
 
@@ -19,7 +21,7 @@ class Progress:
         self.title, self.total, self.unit, self.every_seconds = title, total, unit, every_seconds
         self.start = self.done = start
         self._began = self._said = time.monotonic()
-        on_terminal = sys.stderr.isatty()
+        on_terminal = sys.stderr.isatty() and rank() == 0
         self._bar = tqdm(total=total, initial=start, desc=title, unit=unit, leave=False) if on_terminal else None
 
     def __enter__(self) -> Progress:

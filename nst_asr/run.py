@@ -21,8 +21,9 @@ from typing import Any
 
 from nst_asr import __version__, config
 from nst_asr.corpus import Labeled, Truth, Unlabeled
+from nst_asr.ranks import rank, wait_for
 from nst_asr.settle import refuse_other_plan
-from nst_asr.store import StoreError, explained, json_text, once, read_json, write_json, write_text
+from nst_asr.store import StoreError, explained, json_text, once, part_of, read_json, write_json, write_text
 
 log = logging.getLogger("nst_asr")
 
@@ -35,13 +36,22 @@ class Run:
 
     folder: Path
 
-    def step(self, name: str, make: Callable[[Path], None]) -> Path:
-        """The step's result: a file or folder made once, with its time and memory noted."""
+    def step(self, name: str, make: Callable[[Path], None], *, together: bool = False) -> Path:
+        """The step's result: a file or folder made once, with its time and memory noted.
+
+        Under torchrun rank 0 makes it and the others wait. `together`: all of them call `make` with the same place,
+        to which rank 0 alone writes.
+        """
         path = self.folder / name
-        if not path.exists():
-            with self.timed(name):
-                once(path, make)
-        return path
+        if path.exists():
+            return path
+        if rank():
+            if together:
+                make(part_of(path))
+            wait_for([path])
+            return path
+        with self.timed(name):
+            return once(path, make)
 
     def json(self, name: str, make: Callable[[], Any]) -> Any:
         """A step whose result is JSON."""
@@ -52,6 +62,8 @@ class Run:
         """Append the seconds that the block took, and the peak memory so far, to steps.jsonl."""
         began = time.monotonic()
         yield
+        if rank():
+            return
         line = {
             "step": name,
             "seconds": round(time.monotonic() - began, 3),
@@ -65,8 +77,11 @@ class Run:
 def open_run(folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unlabeled | Truth]) -> Run:
     """The run folder, made or found again, and locked as long as this process lives.
 
-    Raises StoreError where it holds results of another plan or of other data, or where another process works in it.
+    Raises StoreError where it holds results of another plan or of other data, or where another run works in it. Under
+    torchrun rank 0 does all this; where it raises, torchrun ends the others.
     """
+    if rank():
+        return Run(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _lock(folder)
     _settle(folder / "plan.yaml", config.write(plan))
@@ -89,7 +104,14 @@ def open_run(folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unl
 
 @contextmanager
 def logged_to(folder: Path) -> Iterator[None]:
-    """Send the log to the terminal and to run.log in the run folder, which also gets the error that ends the block."""
+    """Send the log to the terminal and to run.log in the run folder, which also gets the error that ends the block.
+
+    Under torchrun that of rank 0: the others would say the same.
+    """
+    if rank():
+        log.setLevel(logging.ERROR)
+        yield
+        return
     folder.mkdir(parents=True, exist_ok=True)
     terminal, file = logging.StreamHandler(sys.stderr), logging.FileHandler(folder / "run.log", encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))

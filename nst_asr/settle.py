@@ -40,9 +40,9 @@ def refuse_other_plan(folder: Path, old: Mapping[str, Any], new: Mapping[str, An
 def _used(folder: Path, plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The keys that results depend on, each with the first result that does."""
     teacher = _first(folder, "gen0/student", "gen0/student.part")
-    checked = _first(folder, "corpus/labeled.parquet", "corpus/unlabeled.parquet")
+    first = {"max_bad_share": ("corpus/labeled.parquet", "corpus/unlabeled.parquet"), "tokenizer": ("tokenizer",)}
     for name in plan:
-        made = checked if name == "max_bad_share" else teacher
+        made = _first(folder, *first.get(name, ())) or teacher
         if made and name not in ("generations", *_NEVER):
             yield name, made
     for place in range(len(plan["generations"])):

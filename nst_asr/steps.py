@@ -24,6 +24,7 @@ from nst_asr.key import Key
 from nst_asr.labels import Labels
 from nst_asr.mix import Mix
 from nst_asr.plan import D, Plan, T
+from nst_asr.ranks import rank, wait_for
 from nst_asr.run import Run
 from nst_asr.score import Score
 from nst_asr.store import read_table, write_json
@@ -35,18 +36,20 @@ log = logging.getLogger("nst_asr")
 
 def train(run: Run, task: Task[T, D], name: str, data: Mix, plan: T, init: Path | None, key: Key) -> Model:
     """A trained model's folder."""
-    return Model(run.step(name, lambda out: _train(task, data, plan, init, out, key)))
+    return Model(run.step(name, lambda out: _train(task, data, plan, init, out, key), together=True))
 
 
 def _train(task: Task[T, D], data: Mix, plan: T, init: Path | None, out: Path, key: Key) -> None:
-    out.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     task.train(data, plan, init=init, out=out, key=key["train"])
 
 
 def score(run: Run, task: Task[T, D], name: str, model: Model, data: Labeled, plan: Plan[T, D]) -> Score:
     """The model's errors on held-out data."""
     path = run.folder / name
-    if not path.exists():
+    if rank():
+        wait_for([path])
+    elif not path.exists():
         with run.timed(name):
             found = task.score(model, data, plan.label)
             found.write(path)

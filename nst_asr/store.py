@@ -31,10 +31,15 @@ def once(path: Path, make: Callable[[Path], None]) -> Path:
     return path
 
 
+def part_of(path: Path) -> Path:
+    """Where `path` is written before it is whole."""
+    return path.with_name(path.name + ".part")
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """A place to write to, renamed to `path` at the end of the block; a half-written file is removed."""
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not part.is_dir():

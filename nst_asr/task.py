@@ -56,7 +56,10 @@ class Task(Protocol[Train, Decode]):
     """Speech recognition, image classification: what the loop does not know."""
 
     def train(self, data: Mix, plan: Train, *, init: Path | None, out: Path, key: Key) -> Model:
-        """A model trained on `data` under the plan's noise, written to the folder `out`."""
+        """A model trained on `data` under the plan's noise, written to the folder `out`.
+
+        Under torchrun every process calls it, and rank 0 alone writes.
+        """
 
     def labeler(self, teachers: Sequence[Model], plan: Decode) -> Labeler:
         """The teachers in evaluation mode on clean input."""

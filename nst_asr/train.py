@@ -1,4 +1,4 @@
-"""fit(): the only optimisation loop. It goes on after a crash as if nothing had happened."""
+"""fit(): the only optimisation loop, on one process or several. It goes on after a crash as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from nst_asr.key import Key
+from nst_asr.parallel import Group, join
 from nst_asr.plan import FitPlan
 from nst_asr.progress import Progress
+from nst_asr.ranks import local_world
 from nst_asr.store import written_aside
 
 log = logging.getLogger("nst_asr")
@@ -54,10 +56,11 @@ class Objective(Protocol[P]):
     def model(self) -> nn.Module:
         """The weights to find."""
 
-    def load(self, step: int) -> list[P]:
-        """The pieces of batch `step` (counted from 0); called in a thread of its own, ahead of time.
+    def load(self, step: int, rank: int, world: int) -> list[P]:
+        """This process's pieces of batch `step` (counted from 0): numbers rank, rank + world, ... of all pieces.
 
-        It must draw from keys alone: torch's global generator is the update's, which runs meanwhile.
+        Called in a thread of its own, ahead of time. It must draw from keys alone: torch's global generator is the
+        update's, which runs meanwhile. Which pieces there are may depend on `world`, what is in the batch may not.
         """
 
     def loss(self, piece: P) -> Tensor:
@@ -68,23 +71,26 @@ def fit(objective: Objective[P], plan: FitPlan, folder: Path, key: Key, title: s
     """The weights after `plan.updates` updates: moving average and mean of snapshots as the plan has it.
 
     Checkpoints go to `folder`; where it holds one, training goes on from it, and the result is, bit for bit, that of
-    a training never stopped (same machine, same number of threads). Raises TrainError at the first loss or gradient
-    that is not finite.
+    a training never stopped (same machine, same number of threads and processes). Under torchrun each process computes
+    its pieces of every batch, and all get the same weights; rank 0 alone writes. Raises TrainError at the first loss or
+    gradient that is not finite.
     """
     _pin_threads(plan.threads)
+    group = join()
     state = _State(objective.model, plan)
     start = state.resume(folder)
-    writer = _Writer(folder, start)
+    group.agree("the update to go on from", start)
+    writer = _Writer(folder, start) if group.rank == 0 else nullcontext()
     autocast = _autocast(plan.precision, next(objective.model.parameters()).device)
     objective.model.train()
     with Progress(title, plan.updates, "update", start=start) as progress, writer:
-        for step, pieces in _ahead(objective, start, plan.updates):
-            scalars = _update(objective, state, plan, autocast, step, pieces, key)
+        for step, pieces in _ahead(objective, group, start, plan.updates):
+            scalars = _update(objective, state, group, autocast, step, pieces, key)
             state.after(step + 1)
             progress.advance(note=f"loss {scalars['loss']:.3f}")
-            if (step + 1) % plan.log_every == 0:
+            if isinstance(writer, _Writer) and (step + 1) % plan.log_every == 0:
                 writer.add(scalars, step + 1)
-            if (step + 1) % plan.checkpoint_every == 0 and step + 1 < plan.updates:
+            if group.rank == 0 and (step + 1) % plan.checkpoint_every == 0 and step + 1 < plan.updates:
                 state.save(folder, step + 1)
     return state.result()
 
@@ -92,7 +98,7 @@ def fit(objective: Objective[P], plan: FitPlan, folder: Path, key: Key, title: s
 def drop_checkpoints(folder: Path) -> None:
     """Remove what only a resumption needed."""
     for path in _checkpoints(folder):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def learning_rate(plan: FitPlan, update: int) -> float:
@@ -113,41 +119,49 @@ def learning_rate(plan: FitPlan, update: int) -> float:
 def _update(
     objective: Objective[P],
     state: _State,
-    plan: FitPlan,
+    group: Group,
     autocast: AbstractContextManager[Any],
     step: int,
     pieces: list[P],
     key: Key,
 ) -> dict[str, float]:
-    """One optimiser step on the pieces of one batch."""
-    count = sum(piece.count for piece in pieces)
-    total = 0.0
+    """One optimiser step on the pieces of one batch, those of the other processes included."""
+    # each piece's loss is divided by what all processes together sum over: how the batch is cut does not matter
+    (count,) = group.sum([sum(piece.count for piece in pieces)])
+    losses = [torch.zeros(())]
     for place, piece in enumerate(pieces):
         # dropout and stochastic depth draw from torch's generator: its state is made a function of the key
-        torch.manual_seed(key["step", step, place].number())
+        torch.manual_seed(key["step", step, group.rank + group.world * place].number())
         with autocast:
             loss = objective.loss(piece) / count
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainError(_not_finite("loss", value, step, pieces))
         loss.backward()  # type: ignore[no-untyped-call]
-        total += value
-    norm = float(nn.utils.clip_grad_norm_(objective.model.parameters(), plan.clip or math.inf))
-    if not math.isfinite(norm):
-        raise TrainError(_not_finite("gradient norm", norm, step, pieces))
-    rate = learning_rate(plan, step + 1)
+        losses.append(loss.detach())
+    group.add_gradients(state.model.parameters())
+    norm = nn.utils.clip_grad_norm_(state.model.parameters(), state.plan.clip or math.inf)
+    # the only place where a GPU is waited for
+    found = torch.stack([value.float().to(norm.device) for value in (*losses, norm)]).tolist()
+    scalars = _summed(group, pieces, sum(found[:-1]))
+    for name, value in (("loss", scalars["loss"]), ("gradient norm", found[-1])):
+        if not math.isfinite(value):
+            raise TrainError(_not_finite(name, value, step, pieces, sum(found[:-1])))
+    rate = learning_rate(state.plan, step + 1)
     state.step(rate)
-    sums: dict[str, float] = {}
-    for piece in pieces:
-        for name, amount in piece.scalars.items():
-            sums[name] = sums.get(name, 0.0) + amount
-    return {"loss": total, "learning_rate": rate, "gradient_norm": norm, **sums}
+    return {"learning_rate": rate, "gradient_norm": found[-1], **scalars}
 
 
-def _not_finite(what: str, value: float, step: int, pieces: Sequence[Piece]) -> str:
-    ids = [name for piece in pieces for name in piece.ids]
+def _summed(group: Group, pieces: Sequence[Piece], loss: float) -> dict[str, float]:
+    """Loss and scalars of the whole batch."""
+    names = sorted({name for piece in pieces for name in piece.scalars})
+    amounts = {name: sum(piece.scalars.get(name, 0.0) for piece in pieces) for name in names}
+    return group.sum_named({"loss": loss, **amounts})
+
+
+def _not_finite(what: str, value: float, step: int, pieces: Sequence[Piece], own_loss: float) -> str:
+    ids = ", ".join(name for piece in pieces for name in piece.ids)
+    if what == "loss" and math.isfinite(own_loss):
+        ids = "what another process names"
     return (
-        f"the {what} of update {step + 1} is {value}; the batch holds {', '.join(ids)}. Look at these, lower "
+        f"the {what} of update {step + 1} is {value}; the batch holds {ids}. Look at these, lower "
         "fit.peak_rate or raise fit.warmup; the last checkpoint is kept"
     )
 
@@ -176,8 +190,8 @@ class _State:
             # a young average follows faster, so that it forgets the random start (decay rises to its final value)
             decay = min(self.plan.ema, (1 + update) / (10 + update))
             with torch.no_grad():
-                for name, value in self.model.state_dict().items():
-                    self.ema[name].lerp_(value.float(), 1 - decay)
+                now = [value.float() for value in self.model.state_dict().values()]
+                torch._foreach_lerp_(list(self.ema.values()), now, 1 - decay)
         behind, rest = divmod(self.plan.updates - update, self.plan.average_every)
         if rest == 0 and behind < self.plan.average:
             self.snapshots.append({k: v.clone() for k, v in (self.ema or _float32(self.model)).items()})
@@ -231,15 +245,21 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*.pt"))
 
 
-def _ahead(objective: Objective[P], start: int, stop: int, depth: int = 2) -> Iterator[tuple[int, list[P]]]:
-    """The steps with their pieces, loaded up to `depth` batches ahead in one thread."""
+def _ahead(
+    objective: Objective[P], group: Group, start: int, stop: int, depth: int = 2
+) -> Iterator[tuple[int, list[P]]]:
+    """The steps with this process's pieces, loaded up to `depth` batches ahead in one thread."""
     with ThreadPoolExecutor(1, thread_name_prefix="load") as pool:
-        coming = [pool.submit(objective.load, step) for step in range(start, min(start + depth, stop))]
+
+        def submit(step: int) -> Future[list[P]]:
+            return pool.submit(objective.load, step, group.rank, group.world)
+
+        coming = [submit(step) for step in range(start, min(start + depth, stop))]
         try:
             for step in range(start, stop):
                 pieces = coming.pop(0).result()
                 if step + depth < stop:
-                    coming.append(pool.submit(objective.load, step + depth))
+                    coming.append(submit(step + depth))
                 yield step, pieces
         finally:
             for future in coming:
@@ -247,7 +267,7 @@ def _ahead(objective: Objective[P], start: int, stop: int, depth: int = 2) -> It
 
 
 def _pin_threads(threads: int) -> None:
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads or max(1, len(os.sched_getaffinity(0)) // local_world()))
 
 
 def _autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:

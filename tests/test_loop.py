@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 import toy
-from run_folder import contents
 
+from benchmarks.kills import contents
 from nst_asr import filter as filtering
 from nst_asr.corpus import Block, Corpus, Unlabeled
 from nst_asr.final import score_test

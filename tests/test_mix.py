@@ -19,13 +19,14 @@ def rows(prefix: str, sizes: list[float], label: str | None = None) -> pl.DataFr
     return table if label is None else table.with_columns(label=pl.lit(label))
 
 
-def example(share: float = 0.6, labeled: int = 30, pool: int = 200, window: int = 8) -> Mix:
+def example(share: float = 0.6, labeled: int = 30, pool: int = 200, window: int = 8, **plan: object) -> Mix:
     rng = np.random.default_rng(0)
     seen = Labeled(rows("a", rng.uniform(1, 5, labeled).tolist(), "x"))
     unseen = Unlabeled(rows("b", rng.uniform(1, 5, pool).tolist()))
     labels = unseen.rows.select("id").with_columns(label=pl.lit("y"))
     copies = pl.DataFrame({"copies": rng.integers(0, 3, pool), "weight": np.ones(pool, np.float32)})
-    return mix(seen, unseen, labels, copies, MixPlan(pseudo_share=share, window=window))
+    settings = {"pseudo_share": share, "window": window} | plan
+    return mix(seen, unseen, labels, copies, MixPlan.model_validate(settings))
 
 
 def seconds(draws: list[Draw], name: str) -> float:
@@ -53,8 +54,9 @@ def test_every_batch_holds_labeled_data_and_the_share_is_met() -> None:
     assert (pseudo + labeled) / 64 == pytest.approx(40, rel=0.02)
 
 
-def test_each_lap_holds_every_row_once_per_copy() -> None:
-    data = example(0.6)
+@pytest.mark.parametrize("order", ["indexed", "streamed"])
+def test_each_lap_holds_every_row_once_per_copy(order: str) -> None:
+    data = example(0.6, order=order, block=20, together=2)
     batches = Batches(data, 40, Key(0))
     counts: Counter[tuple[str, int, int]] = Counter()
     for step in range(batches.epoch * 3):

@@ -34,13 +34,13 @@ class Regression:
         self.model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1))
         self.pieces, self.spoil = pieces, spoil
 
-    def load(self, step: int) -> list[Points]:
+    def load(self, step: int, rank: int = 0, world: int = 1) -> list[Points]:
         self.spoil(step)
         x = torch.from_numpy(Key(7)[step].generator().normal(size=(12, 3))).float()
         ids = [f"point-{step}-{i}" for i in range(12)]
         y = x.sum(1, keepdim=True)
         cut = 12 // self.pieces
-        return [Points(x[i : i + cut], y[i : i + cut], ids[i : i + cut]) for i in range(0, 12, cut)]
+        return [Points(x[i : i + cut], y[i : i + cut], ids[i : i + cut]) for i in range(0, 12, cut)][rank::world]
 
     def loss(self, piece: Points) -> Tensor:
         return (self.model(piece.x) - piece.y).square().sum()

@@ -5,12 +5,18 @@ from __future__ import annotations
 import torch
 
 from nst_asr.config import ConfigError
+from nst_asr.ranks import local_rank, local_world
 
 
 def usable_device(name: str) -> str:
-    """The torch device that is meant by `name`; auto is a GPU where there is one. Raises ConfigError for no device."""
+    """The torch device that is meant by `name`; auto is a GPU where there is one. Raises ConfigError for no device.
+
+    Under torchrun `cuda` is the GPU with the number of the process on its machine.
+    """
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and local_world() > 1:
+        name = f"cuda:{local_rank()}"
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:

@@ -5,8 +5,11 @@ Legend: B batch, N samples, T frames, F mel channels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,6 +17,7 @@ from torch import Tensor
 
 from nst_asr.key import Key
 from nst_asr.mix import Batches, Draw
+from nst_asr.pieces import pieces
 from nst_asr.speech import noise
 from nst_asr.speech.audio import read
 from nst_asr.speech.conformer import Conformer
@@ -21,6 +25,7 @@ from nst_asr.speech.ctc import ctc_loss_sum
 from nst_asr.speech.features import FeaturePlan, FeatureStatistics, log_mel
 from nst_asr.speech.model import pad
 from nst_asr.speech.noise import NoisePlan
+from nst_asr.speech.plan import SpeechFit
 from nst_asr.speech.tokenizer import Tokenizer
 
 
@@ -49,20 +54,19 @@ class SpeechObjective:
     model: Conformer
     batches: Batches
     noise: NoisePlan
-    accumulate: int
+    fit: SpeechFit
     tokenizer: Tokenizer
     features: FeaturePlan
     statistics: FeatureStatistics
     device: torch.device
     key: Key
 
-    def load(self, step: int) -> list[AudioPiece]:
-        """The batch's audio, read and noised, in pieces of like length."""
+    def load(self, step: int, rank: int = 0, world: int = 1) -> list[AudioPiece]:
+        """The audio of this process's pieces of the batch, read and noised; a piece holds utterances of like length."""
         draws = sorted(self.batches[step], key=_size)
-        return [
-            self._piece(step, [draws[i] for i in group])
-            for group in np.array_split(np.arange(len(draws)), min(self.accumulate, len(draws)))
-        ]
+        sizes = np.array([_size(draw) for draw in draws])
+        groups = pieces(sizes, self.fit.accumulate * world, self.fit.max_duration or math.inf)
+        return [self._piece(step, [draws[i] for i in group]) for group in groups[rank::world]]
 
     def loss(self, piece: AudioPiece) -> Tensor:
         """The weighted negative log likelihood, nats, summed over the utterances of the piece."""
@@ -78,7 +82,7 @@ class SpeechObjective:
     def _piece(self, step: int, draws: list[Draw]) -> AudioPiece:
         # the lap too: at the end of one and the start of the next, a batch can hold the same copy twice
         keys = [self.key["noise", step, draw.source.name, draw.id, draw.copy, draw.lap] for draw in draws]
-        heard = [self._noised(draw, key) for draw, key in zip(draws, keys, strict=True)]
+        heard = list(self._readers.map(self._noised, draws, keys))
         waves, lengths = pad(heard)
         scalars: dict[str, float] = {}
         for draw in draws:
@@ -93,6 +97,10 @@ class SpeechObjective:
             keys=[key["masks"] for key in keys],
             scalars=scalars,
         )
+
+    @cached_property
+    def _readers(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.fit.loaders, thread_name_prefix="read")
 
     def _noised(self, draw: Draw, key: Key) -> np.ndarray:
         row = draw.source.rows.row(draw.row, named=True)

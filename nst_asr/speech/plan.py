@@ -6,12 +6,15 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from nst_asr.plan import Plan, TrainPlan
+from nst_asr.config import Record
+from nst_asr.plan import FitPlan, Plan, TrainPlan
 from nst_asr.speech.conformer import ConformerPlan
 from nst_asr.speech.decode import DecodePlan
 from nst_asr.speech.features import FeaturePlan
 from nst_asr.speech.noise import NoisePlan
 from nst_asr.speech.tokenizer import TokenizerPlan
+
+SETS = ("labeled", "unlabeled", "dev", "test")
 
 
 class Decode(DecodePlan):
@@ -20,11 +23,29 @@ class Decode(DecodePlan):
     batch: float = Field(120.0, gt=0)  # seconds of audio at once; batches never reach over a block
 
 
+class SpeechFit(FitPlan):
+    """How a recogniser's weights are found."""
+
+    # seconds that are computed at once, padding included, at the speed they were spoken; a longer utterance is computed
+    # alone. null: a batch is computed at once
+    max_duration: float | None = Field(None, gt=0)
+
+
 class SpeechTrain(TrainPlan):
     """How a recogniser is trained."""
 
+    fit: SpeechFit
     model: ConformerPlan = ConformerPlan()
     noise: NoisePlan = NoisePlan()
+
+
+class Parts(Record):
+    """The parts of a corpus, such as train-clean-100, that a recipe makes each set of."""
+
+    labeled: tuple[str, ...] = Field(min_length=1)
+    unlabeled: tuple[str, ...] = Field(min_length=1)
+    dev: tuple[str, ...] = Field(min_length=1)
+    test: tuple[str, ...] = Field(min_length=1)
 
 
 class SpeechPlan(Plan[SpeechTrain, Decode]):
@@ -32,6 +53,7 @@ class SpeechPlan(Plan[SpeechTrain, Decode]):
 
     features: FeaturePlan = FeaturePlan()
     tokenizer: TokenizerPlan
+    parts: Parts | None = None  # what a recipe made the manifests of; the run folder refuses others
     max_bad_share: float = Field(0.01, ge=0, le=1)  # of a manifest's files that may be unusable before the run stops
 
     @model_validator(mode="after")

@@ -19,8 +19,9 @@ from nst_asr.speech.device import usable_device
 from nst_asr.speech.leakage import shared_audio
 from nst_asr.speech.manifests import read_manifest, read_truth
 from nst_asr.speech.plan import SpeechPlan
-from nst_asr.speech.task import Speech, labeled_tokenizer
-from nst_asr.speech.tokenizer import TokenizerError
+from nst_asr.speech.task import Speech
+from nst_asr.speech.tokenizer import Tokenizer, TokenizerError, TokenizerPlan
+from nst_asr.speech.tokenizer import train as train_tokenizer
 from nst_asr.store import read_table, write_json
 
 log = logging.getLogger("nst_asr")
@@ -51,19 +52,21 @@ def run_speech(
             log.warning("WARNING: %s", warning)
         run = open_run(exp, plan, data | ({"truth": known} if known else {}))
         usable = {name: _usable(run, name, part, plan.max_bad_share) for name, part in data.items()}
-        _stages(kind(plan.features, plan.tokenizer, place), usable, known, plan, run, only)
+        corpus, test = _corpus(usable)
+        tokenizer = _tokenizer(run, corpus.labeled, plan.tokenizer)
+        warn_of_unknown_words(corpus, test, tokenizer)
+        _stages(kind(plan.features, tokenizer, place), corpus, test, known, plan, run, only)
 
 
 def _stages(
     task: Speech,
-    data: Mapping[str, Labeled | Unlabeled],
+    corpus: Corpus,
+    test: Labeled | None,
     truth: Truth | None,
     plan: SpeechPlan,
     run: Run,
     only: Sequence[str],
 ) -> None:
-    corpus, test = _corpus(data)
-    warn_of_unknown_words(corpus, test, plan)
     if "teacher" in only:
         noisy_student(task, corpus, plan.model_copy(update={"generations": ()}), run)
     if "generations" in only:
@@ -78,12 +81,21 @@ def _stages(
         score_test(task, test, plan, run)
 
 
-def warn_of_unknown_words(corpus: Corpus, test: Labeled | None, plan: SpeechPlan) -> None:
+def _tokenizer(run: Run, labeled: Labeled, plan: TokenizerPlan) -> Tokenizer:
+    """The tokenizer of the run: learnt from the labeled transcripts, in the order of ids."""
+
+    def make(out: Path) -> None:
+        out.mkdir(exist_ok=True)
+        train_tokenizer(labeled.rows.sort("id")["label"].to_list(), plan).save(out)
+
+    return Tokenizer.load(run.step("tokenizer", make))
+
+
+def warn_of_unknown_words(corpus: Corpus, test: Labeled | None, tokenizer: Tokenizer) -> None:
     """Say which held-out transcripts no model of this run can get right, as units of theirs are in no labeled one.
 
     Raises TokenizerError where that is so of all of a set: it was written by other rules.
     """
-    tokenizer = labeled_tokenizer(corpus.labeled.rows, plan.tokenizer)
     for part in (corpus.dev, *([test] if test else [])):
         rows = part.rows.select("id", "label").iter_rows()
         strange = [(name, unknown) for name, text in rows if (unknown := tokenizer.unknown(text))]

@@ -16,6 +16,8 @@ from nst_asr import score as scoring
 from nst_asr.corpus import Block, Labeled
 from nst_asr.key import Key
 from nst_asr.mix import Batches, Mix
+from nst_asr.parallel import join
+from nst_asr.ranks import rank
 from nst_asr.score import Score
 from nst_asr.speech import ctc
 from nst_asr.speech.audio import read
@@ -26,8 +28,7 @@ from nst_asr.speech.model import Recogniser, is_finished, load, pad
 from nst_asr.speech.noise import NoisePlan
 from nst_asr.speech.objective import SpeechObjective
 from nst_asr.speech.plan import Decode, SpeechTrain
-from nst_asr.speech.tokenizer import Tokenizer, TokenizerError, TokenizerPlan
-from nst_asr.speech.tokenizer import train as train_tokenizer
+from nst_asr.speech.tokenizer import Tokenizer, TokenizerError
 from nst_asr.store import StoreError
 from nst_asr.task import Model, Shares
 from nst_asr.train import drop_checkpoints, fit
@@ -42,7 +43,7 @@ class Speech:
     """Conformers with CTC, on log-mel features."""
 
     features: FeaturePlan
-    tokenizer: TokenizerPlan
+    tokenizer: Tokenizer  # of every model that does not start from another's weights
     device: str = "cpu"
 
     def train(self, data: Mix, plan: SpeechTrain, *, init: Path | None, out: Path, key: Key) -> Model:
@@ -50,11 +51,13 @@ class Speech:
 
         Utterances whose tokens do not fit their frames are left out, with their ids in the log.
         """
-        if is_finished(out):  # killed between the last file and the renaming of the folder
+        if join().first(is_finished(out)):  # killed between the last file and the renaming of the folder
             drop_checkpoints(out)
             return Model(out)
         started = self._load(init, plan) if init else None
-        tokenizer, mean_and_deviation = self._start(data, started)
+        tokenizer, mean_and_deviation = (
+            (started.tokenizer, started.statistics) if started else (self.tokenizer, self._statistics(data))
+        )
         data = data.without(_left_out(data, tokenizer, self.features, plan))
         conformer = self._conformer(plan, tokenizer, started, key).to(self.device)
         device = torch.device(self.device)
@@ -62,7 +65,7 @@ class Speech:
             model=conformer,
             batches=Batches(data, plan.fit.batch, key["batches"]),
             noise=plan.noise,
-            accumulate=plan.fit.accumulate,
+            fit=plan.fit,
             tokenizer=tokenizer,
             features=self.features,
             statistics=mean_and_deviation,
@@ -72,6 +75,8 @@ class Speech:
         name = f"{out.parent.name}/{out.name.removesuffix('.part')}"
         log.info("%s: %s", name, _describe(data, objective.batches, conformer, plan))
         weights = fit(objective, plan.fit, out, key["fit"], f"train {name}")
+        if rank():
+            return Model(out)
         conformer.load_state_dict(weights)
         lineage = {
             "init": Model(init).hash if init else None,
@@ -112,19 +117,13 @@ class Speech:
             raise StoreError(f"{init}: a warm start needs the same model and features as the plan's student")
         return started
 
-    def _start(self, data: Mix, started: Recogniser | None) -> tuple[Tokenizer, FeatureStatistics]:
-        """Tokenizer and feature statistics: those of `started`, or made from the labeled part alone.
-
-        Made from the same labeled part they are the same in every generation.
-        """
-        if started is not None:
-            return started.tokenizer, started.statistics
+    def _statistics(self, data: Mix) -> FeatureStatistics:
+        """Mean and deviation of the features of the labeled part alone: the same in every generation."""
         torch.set_num_threads(1)  # sums must not depend on what ran before
         labeled = data.sources[0].rows
-        tokenizer = labeled_tokenizer(labeled, self.tokenizer)
         chosen = labeled.sort("id").head(_STATISTICS_UTTERANCES).select("path", "start", "size").iter_rows()
         waves = (read(path, self.features.rate, start=start, seconds=size) for path, start, size in chosen)
-        return tokenizer, statistics(log_mel(*pad([wave]), self.features) for wave in waves)
+        return statistics(log_mel(*pad([wave]), self.features) for wave in waves)
 
     def _conformer(self, plan: SpeechTrain, tokenizer: Tokenizer, started: Recogniser | None, key: Key) -> Conformer:
         torch.manual_seed(key["init"].number())
@@ -134,15 +133,13 @@ class Speech:
             tokenizer.size,
             dropout=plan.noise.dropout,
             survival=plan.noise.survival,
+            recompute=plan.fit.recompute,
         )
+        if plan.fit.compile:
+            conformer.compile_blocks()
         if started is not None:
             conformer.load_state_dict(started.conformer.state_dict())
         return conformer
-
-
-def labeled_tokenizer(rows: pl.DataFrame, plan: TokenizerPlan) -> Tokenizer:
-    """The tokenizer of a run: learnt from the labeled transcripts, in the order of ids."""
-    return train_tokenizer(rows.sort("id")["label"].to_list(), plan)
 
 
 def _left_out(data: Mix, tokenizer: Tokenizer, features: FeaturePlan, plan: SpeechTrain) -> set[str]:

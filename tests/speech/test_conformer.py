@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from nst_asr.config import ConfigError, parse
 from nst_asr.speech.attention import rotary_angles, rotate
 from nst_asr.speech.conformer import Conformer, ConformerPlan, subsampled_lengths, survivals
+from nst_asr.speech.convolution import Convolution
 from nst_asr.speech.dropout import Dropout
 from nst_asr.speech.subsampling import inside
 
@@ -14,9 +15,14 @@ MELS, VOCABULARY = 10, 7
 PLAN = ConformerPlan(width=16, blocks=3, heads=2, feed_forward=2, kernel=7, channels=4)
 
 
-def conformer(*, dropout: float = 0.0, survival: float = 1.0, seed: int = 0) -> Conformer:
+RELATIVE = PLAN.model_copy(update={"positions": "relative", "kernel": 8})
+
+
+def conformer(
+    plan: ConformerPlan = PLAN, *, dropout: float = 0.0, survival: float = 1.0, recompute: bool = False, seed: int = 0
+) -> Conformer:
     torch.manual_seed(seed)
-    return Conformer(PLAN, MELS, VOCABULARY, dropout=dropout, survival=survival)
+    return Conformer(plan, MELS, VOCABULARY, dropout=dropout, survival=survival, recompute=recompute)
 
 
 def batch(lengths: list[int], filling: float, seed: int = 1) -> tuple[Tensor, Tensor]:
@@ -31,9 +37,10 @@ def batch(lengths: list[int], filling: float, seed: int = 1) -> tuple[Tensor, Te
 LENGTHS = [61, 1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 31, 32, 33, 60, 61]
 
 
+@pytest.mark.parametrize("plan", [PLAN, RELATIVE], ids=["rotary", "relative"])
 @pytest.mark.parametrize("training", [False, True])
-def test_a_padded_batch_gives_each_utterance_its_unpadded_output(training: bool) -> None:
-    model = conformer().train(training)
+def test_a_padded_batch_gives_each_utterance_its_unpadded_output(training: bool, plan: ConformerPlan) -> None:
+    model = conformer(plan).train(training)
     features, lengths = batch(LENGTHS, filling=1e4)
     logits, found = model(features, lengths)
     assert found.tolist() == [(length + 3) // 4 for length in LENGTHS]
@@ -42,8 +49,9 @@ def test_a_padded_batch_gives_each_utterance_its_unpadded_output(training: bool)
         torch.testing.assert_close(logits[b, : found[b]], alone[0], rtol=1e-4, atol=1e-5)
 
 
-def test_a_padded_batch_gives_the_gradients_of_its_utterances() -> None:
-    model = conformer()
+@pytest.mark.parametrize("plan", [PLAN, RELATIVE], ids=["rotary", "relative"])
+def test_a_padded_batch_gives_the_gradients_of_its_utterances(plan: ConformerPlan) -> None:
+    model = conformer(plan)
     features, lengths = batch([21, 9, 2], filling=1e4)
 
     def gradients(parts: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
@@ -102,8 +110,9 @@ def test_lengths_that_do_not_fit_are_refused(lengths: list[int]) -> None:
         conformer()(torch.zeros(2, 20, MELS), torch.tensor(lengths))
 
 
-def test_every_weight_has_a_gradient() -> None:
-    model = conformer(dropout=0.1, survival=0.9)
+@pytest.mark.parametrize("plan", [PLAN, RELATIVE], ids=["rotary", "relative"])
+def test_every_weight_has_a_gradient(plan: ConformerPlan) -> None:
+    model = conformer(plan, dropout=0.1, survival=0.9)
     logits, _ = model(*batch([30, 21], filling=0.0))
     logits.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
@@ -191,8 +200,8 @@ def test_a_batch_of_which_nobody_survives_goes_through_with_gradients_of_zero() 
 def test_rotated_dot_products_depend_on_distance_alone() -> None:
     torch.manual_seed(0)
     q, k = torch.randn(8).double(), torch.randn(8).double()
-    cosine, sine = (angle.double() for angle in rotary_angles(20, 8, torch.device("cpu")))
-    products = rotate(q.expand(20, 8), (cosine, sine)) @ rotate(k.expand(20, 8), (cosine, sine)).T
+    angles = rotary_angles(20, 8, torch.device("cpu")).double()
+    products = rotate(q.expand(20, 8), angles) @ rotate(k.expand(20, 8), angles).T
     for distance in (-3, 0, 5):
         diagonal = products.diagonal(distance)
         torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal), rtol=1e-5, atol=1e-5)
@@ -255,8 +264,8 @@ def test_dropout_is_in_every_place_the_paper_has_it() -> None:
 def test_a_plan_says_what_is_wrong_with_it() -> None:
     with pytest.raises(ConfigError, match="width 100 must be a multiple of 2 x heads = 8"):
         parse(ConformerPlan, {"width": 100, "heads": 4})
-    with pytest.raises(ConfigError, match="kernel 32 must be odd"):
-        parse(ConformerPlan, {"kernel": 32})
+    with pytest.raises(ConfigError, match=r"positions = 'learnt'.*'rotary' or 'relative'"):
+        parse(ConformerPlan, {"positions": "learnt"})
     with pytest.raises(ValueError, match="vocabulary"):
         Conformer(PLAN, MELS, 1)
 
@@ -274,3 +283,81 @@ def test_it_learns_to_read_out_its_input() -> None:
         loss.backward()
         optimizer.step()
     assert float(loss.detach()) < 1.4  # 1.95 is what guessing costs
+
+
+def step(model: Conformer, seed: int) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Gradients and logits of a noised step, and what torch's generator gives afterwards."""
+    torch.manual_seed(seed)
+    features, lengths = batch([40, 21, 33, 9, 40, 40], filling=0.0)
+    logits, _ = model(features, lengths)
+    logits.square().sum().backward()
+    return [p.grad for p in model.parameters() if p.grad is not None], logits.detach(), torch.rand(3)
+
+
+@pytest.mark.parametrize("plan", [PLAN, RELATIVE], ids=["rotary", "relative"])
+def test_recomputing_changes_no_bit_of_a_noised_step(plan: ConformerPlan) -> None:
+    kept, recomputed = (step(conformer(plan, dropout=0.3, survival=0.4, recompute=r), seed=5) for r in (False, True))
+    assert len(kept[0]) == len(list(conformer(plan).parameters()))
+    for found, expected in zip(recomputed[0], kept[0], strict=True):
+        assert torch.equal(found, expected)
+    assert torch.equal(recomputed[1], kept[1])
+    assert torch.equal(recomputed[2], kept[2])  # nothing after the step draws otherwise either
+
+
+def saved_bytes(model: Conformer) -> int:
+    """Bytes that a forward pass keeps for its backward pass, weights not counted."""
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        model(*batch([200] * 4, filling=0.0))
+    return sum(kept.values())
+
+
+def test_recomputing_keeps_much_less_for_the_backward_pass() -> None:
+    plan = PLAN.model_copy(update={"blocks": 12})
+    assert saved_bytes(conformer(plan, recompute=True)) < 0.3 * saved_bytes(conformer(plan))
+
+
+compiling = pytest.mark.filterwarnings("default")  # torch's compiler warns of its own doings
+
+
+@compiling
+@pytest.mark.slow
+@pytest.mark.parametrize("plan", [PLAN, RELATIVE], ids=["rotary", "relative"])
+def test_compiled_blocks_compute_the_same_at_any_length_and_keep_the_names_of_weights(plan: ConformerPlan) -> None:
+    plain, compiled = conformer(plan), conformer(plan)
+    compiled.compile_blocks()
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+    for lengths in ([40, 21, 33], [64, 64], [17, 90, 9, 5]):
+        features, sizes = batch(lengths, filling=0.0)
+        for model in (plain, compiled):
+            model.zero_grad()
+            model(features, sizes)[0].square().sum().backward()
+        for found, expected in zip(compiled.parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(found.grad, expected.grad, rtol=1e-3, atol=1e-4)
+
+
+@compiling
+@pytest.mark.slow
+def test_compiled_blocks_are_noised_under_recomputation_and_by_the_seed() -> None:
+    model = conformer(dropout=0.3, survival=0.5, recompute=True)
+    model.compile_blocks()
+    first, second, other = (step(model, seed)[1] for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 7, 8])
+def test_an_even_kernel_reaches_one_frame_further_ahead_than_back(kernel: int) -> None:
+    module = Convolution(4, kernel, 0.0)
+    x = torch.randn(1, 20, 4, requires_grad=True)
+    gradient = torch.autograd.grad(module(x, None)[0, 9].sum(), x)[0]
+    reached = gradient[0].abs().sum(1).nonzero().flatten().tolist()
+    assert reached == list(range(9 - (kernel - 1) // 2, 9 + kernel // 2 + 1))

@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 import soundfile
-from run_folder import contents
 from safetensors.numpy import load_file
 
+from benchmarks.kills import contents
 from nst_asr import __version__, cli
 from nst_asr.corpus import Block, Unlabeled
 from nst_asr.labels import label

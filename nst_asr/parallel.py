@@ -1,0 +1,86 @@
+"""Processes that train one model together: what each has to tell the others during an update.
+
+Every process holds the whole model and sees its own pieces of the global batch. Sums over all processes are the same
+numbers, bit for bit, in each of them, so that their weights stay equal without ever being compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed, nn
+
+from nst_asr.ranks import RankError, local_rank, rank, world
+
+_PATIENCE = timedelta(hours=1)  # one process may load data, or compile, while the others wait for it
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of one training. One process alone is a group too, and tells nobody anything."""
+
+    rank: int
+    world: int
+
+    def sum(self, values: Sequence[float]) -> list[float]:
+        """The sum over all processes of each of the values, in float64. Waits for all of them."""
+        if self.world == 1:
+            return list(values)
+        total = torch.tensor(values, dtype=torch.float64)
+        distributed.all_reduce(total)
+        return [float(value) for value in total]
+
+    def sum_named(self, values: Mapping[str, float]) -> dict[str, float]:
+        """The sum of each value over the processes that have one of that name. Waits for all of them."""
+        if self.world == 1:
+            return dict(values)
+        parts: list[dict[str, float]] = [{}] * self.world
+        distributed.all_gather_object(parts, dict(values))
+        names = sorted({name for part in parts for name in part})
+        return {name: sum(part.get(name, 0.0) for part in parts) for name in names}
+
+    def first(self, value: float) -> float:
+        """Rank 0's value. Waits for all processes."""
+        return self.sum([value if self.rank == 0 else 0.0])[0]
+
+    def agree(self, what: str, value: float) -> None:
+        """Raise RankError unless all processes have the same value."""
+        squares, mean = self.sum([value * value, value / self.world])
+        if squares != value * value * self.world or mean != value:
+            raise RankError(
+                f"rank {self.rank} has {what} = {value:g}, the others {mean:g} on average: do all processes see the "
+                "same run folder and the same files?"
+            )
+
+    def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace each gradient by its sum over all processes; one that a process lacks counts as zeros there.
+
+        One reduction of one flat vector after the backward pass: it does not overlap with it, which costs a large
+        model on a slow network some time, and needs no wrapper around the model.
+        """
+        if self.world == 1:
+            return
+        chosen = [parameter for parameter in parameters if parameter.requires_grad]
+        flat = torch.cat([_gradient(parameter).reshape(-1) for parameter in chosen])
+        distributed.all_reduce(flat)
+        pieces = torch.split(flat, [parameter.numel() for parameter in chosen])
+        for parameter, piece in zip(chosen, pieces, strict=True):
+            parameter.grad = piece.view_as(parameter)
+
+
+def join() -> Group:
+    """The group of all processes that torchrun started, joined once in the life of a process."""
+    if world() > 1 and not distributed.is_initialized():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(local_rank() % torch.cuda.device_count())
+        # sums of a few numbers go over gloo, so that no GPU is waited for
+        backends = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        distributed.init_process_group(backends, timeout=_PATIENCE)
+    return Group(rank(), world())
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad

@@ -1,0 +1,40 @@
+"""Stochastic depth: in training, utterances skip blocks at random.
+
+B batch, T frames, D width, L blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+# a block: (x, positions, real) -> its output
+Step = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+
+def survivals(blocks: int, last: float) -> list[float]:
+    """The probability that each block survives in training: p_l = 1 - (l / L) (1 - p_L), l = 1 ... L.
+
+    Huang et al. 2016 (Deep Networks with Stochastic Depth), equation 4; `last` is p_L. Raises ValueError unless
+    0 < last <= 1.
+    """
+    if not 0 < last <= 1:
+        raise ValueError(f"survival = {last}: expected a probability in (0, 1]")
+    return [1 - place / blocks * (1 - last) for place in range(1, blocks + 1)]
+
+
+def survive(block: Step, survival: float, x: Tensor, positions: Tensor, real: Tensor | None) -> Tensor:
+    """x + (gate / p) (block(x) - x), one gate for each utterance; its expectation is what evaluation computes.
+
+    Per utterance as Xie et al. 2020 have it; Huang et al. gate whole batches, and scale by p when they test. Only
+    the utterances that survive are computed: a dropped block costs nothing.
+    """
+    if survival == 1:
+        return block(x, positions, real)
+    # drawn on the CPU, so that the number of survivors is known without waiting for a GPU
+    alive = (torch.rand(len(x)) < survival).nonzero().squeeze(1).to(x.device)
+    chosen = x[alive]
+    change = block(chosen, positions, None if real is None else real[alive]) - chosen
+    return x.to(change.dtype).index_add(0, alive, change, alpha=1 / survival)
