@@ -11,6 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from nst_asr.curves import Curves
+
 _DEV, _TEST, _ORACLE, _REJECTED = "#1f5fa8", "#c2571a", "#3b7d3b", "#b8b8b8"
 
 
@@ -52,6 +54,22 @@ def scores_kept_and_rejected(kept: np.ndarray, rejected: np.ndarray, cutoff: flo
     if cutoff is not None and np.isfinite(cutoff):
         axes.axvline(cutoff, color=_TEST, linestyle="--", label=f"cut-off {cutoff:g}")
     axes.set(xlabel="normalised score", ylabel="labels", title=title)
+    return _png(figure)
+
+
+def learning_curves(models: Mapping[str, Curves]) -> bytes:
+    """Loss and gradient norm over the updates of each model, smoothed over a twentieth of its training."""
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    for place, (name, title) in enumerate((("loss", "training loss"), ("gradient_norm", "gradient norm")), 1):
+        axes = figure.add_subplot(1, 2, place)
+        for model, curves in models.items():
+            if name in curves:
+                table = curves[name]
+                smooth = table["value"].rolling_mean(max(1, len(table) // 20), min_samples=1)
+                axes.plot(table["update"], smooth, linewidth=1.2, label=model)
+        axes.set(xlabel="update", title=title)
+        axes.title.set_fontsize("small")
+        axes.set_yscale("log")
     return _png(figure)
 
 

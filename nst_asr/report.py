@@ -14,6 +14,7 @@ import yaml
 
 from nst_asr import plots, results_table
 from nst_asr.corpus import Truth
+from nst_asr.curves import curves
 from nst_asr.results import collect, labels, verdicts
 from nst_asr.store import read_json, write_text, written_aside
 from nst_asr.verdicts import KEPT
@@ -40,6 +41,7 @@ def report(run: Path, truth: Truth | None = None) -> Path:
         "conclusions": results_table.conclusions(results),
         "generations": [_generation(run, entry, images) for entry in results["generations"] if entry["labels"]],
         "rates_plot": _embedded(images["rates"]),
+        "learning_plot": _embedded(images["learning"]) if "learning" in images else None,
         "plan": plan,
     }
     path = run / "report.html"
@@ -88,10 +90,20 @@ def _draw(run: Path, results: Results, plan: Mapping[str, Any]) -> dict[str, byt
             images[f"scores-gen{number}"] = plots.scores_kept_and_rejected(
                 kept, rejected, _cutoff(plan, number), f"generation {number}"
             )
+    trained = {name: curves(run / folder) for name, folder in _models(results).items()}
+    if any(trained.values()):
+        images["learning"] = plots.learning_curves(trained)
     for name, image in images.items():
         with written_aside(run / "plots" / f"{name}.png") as part:
             part.write_bytes(image)
     return images
+
+
+def _models(results: Results) -> dict[str, str]:
+    """The name of each model in a plot, and its folder."""
+    numbers = [entry["generation"] for entry in results["generations"]]
+    students = {f"generation {n}": f"gen{n}/4-student" for n in numbers if n}
+    return {"teacher": "gen0/student", **students, "oracle": "oracle/student"}
 
 
 def _cutoff(plan: Mapping[str, Any], number: int) -> float | None:
