@@ -89,7 +89,17 @@ class Mix:
 
     def without(self, ids: set[str]) -> Mix:
         """The same without the rows named: those a model cannot be trained on."""
-        return replace(self, sources=tuple(_without(source, ids) for source in self.sources))
+        return replace(self, sources=tuple(_only(s, ~s.rows["id"].is_in(list(ids))) for s in self.sources))
+
+    def up_to(self, size: float) -> Mix:
+        """The same without the rows larger than `size`. Raises MixError where a source has no other."""
+        for source in self.sources:
+            smallest = float(source.rows["size"].to_numpy().min(initial=np.inf))
+            if smallest > size:
+                raise MixError(
+                    f"no {source.name} row is of size {size:g} or less, to begin with; the smallest is of {smallest:g}"
+                )
+        return replace(self, sources=tuple(_only(source, source.rows["size"] <= size) for source in self.sources))
 
 
 @dataclass(frozen=True)
@@ -151,8 +161,7 @@ def _pseudo(pool: Unlabeled, labels: pl.DataFrame, copies: pl.DataFrame | None) 
     return Source("pseudo", rows, counts[chosen], weights[chosen])
 
 
-def _without(source: Source, ids: set[str]) -> Source:
-    keep = ~source.rows["id"].is_in(list(ids))
+def _only(source: Source, keep: pl.Series) -> Source:
     mask = keep.to_numpy()
     return Source(source.name, source.rows.filter(keep), source.copies[mask], source.weights[mask])
 

@@ -40,7 +40,8 @@ def refuse_other_plan(folder: Path, old: Mapping[str, Any], new: Mapping[str, An
 def _used(folder: Path, plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The keys that results depend on, each with the first result that does."""
     teacher = _first(folder, "gen0/student", "gen0/student.part")
-    first = {"max_bad_share": ("corpus/labeled.parquet", "corpus/unlabeled.parquet"), "tokenizer": ("tokenizer",)}
+    checked = ("corpus/labeled.parquet", "corpus/unlabeled.parquet")
+    first = {"max_bad_share": checked, "check": checked, "tokenizer": ("tokenizer",)}
     for name in plan:
         made = _first(folder, *first.get(name, ())) or teacher
         if made and name not in ("generations", *_NEVER):

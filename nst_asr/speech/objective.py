@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nst_asr.curriculum import Curriculum
 from nst_asr.key import Key
-from nst_asr.mix import Batches, Draw
+from nst_asr.mix import Draw
 from nst_asr.pieces import pieces
 from nst_asr.speech import noise
 from nst_asr.speech.audio import read
@@ -52,7 +53,7 @@ class SpeechObjective:
     """The noised CTC loss of a Conformer over the batches of a mixture."""
 
     model: Conformer
-    batches: Batches
+    batches: Curriculum
     noise: NoisePlan
     fit: SpeechFit
     tokenizer: Tokenizer

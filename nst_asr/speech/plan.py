@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from nst_asr.config import Record
+from nst_asr.curriculum import Lesson
 from nst_asr.plan import FitPlan, Plan, TrainPlan
 from nst_asr.speech.conformer import ConformerPlan
 from nst_asr.speech.decode import DecodePlan
@@ -35,6 +36,7 @@ class SpeechTrain(TrainPlan):
     """How a recogniser is trained."""
 
     fit: SpeechFit
+    curriculum: tuple[Lesson, ...] = ()  # what a training begins with
     model: ConformerPlan = ConformerPlan()
     noise: NoisePlan = NoisePlan()
 
@@ -54,6 +56,9 @@ class SpeechPlan(Plan[SpeechTrain, Decode]):
     features: FeaturePlan = FeaturePlan()
     tokenizer: TokenizerPlan
     parts: Parts | None = None  # what a recipe made the manifests of; the run folder refuses others
+    # samples: every file is decoded once before anything is trained, so that no damaged one stops a training in its
+    # middle; headers: its beginning and end alone, for corpora whose decoding takes hours
+    check: Literal["samples", "headers"] = "samples"
     max_bad_share: float = Field(0.01, ge=0, le=1)  # of a manifest's files that may be unusable before the run stops
 
     @model_validator(mode="after")

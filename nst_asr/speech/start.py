@@ -51,7 +51,7 @@ def run_speech(
         for warning in warnings:
             log.warning("WARNING: %s", warning)
         run = open_run(exp, plan, data | ({"truth": known} if known else {}))
-        usable = {name: _usable(run, name, part, plan.max_bad_share) for name, part in data.items()}
+        usable = {name: _usable(run, name, part, plan) for name, part in data.items()}
         corpus, test = _corpus(usable)
         tokenizer = _tokenizer(run, corpus.labeled, plan.tokenizer)
         warn_of_unknown_words(corpus, test, tokenizer)
@@ -129,22 +129,21 @@ def _read(name: str, path: Path) -> Labeled | Unlabeled:
     return Unlabeled(rows, name) if name == "unlabeled" else Labeled(rows, name)
 
 
-def _usable(run: Run, name: str, part: Labeled | Unlabeled, limit: float) -> Labeled | Unlabeled:
+def _usable(run: Run, name: str, part: Labeled | Unlabeled, plan: SpeechPlan) -> Labeled | Unlabeled:
     """The part without the files that cannot be used; these are listed, with reasons, in the run folder."""
-    path = run.step(f"corpus/{name}.parquet", lambda out: _check(out, name, part, limit))
+    path = run.step(f"corpus/{name}.parquet", lambda out: _check(out, name, part, plan))
     kept = read_table(path)
     rows = part.rows.join(kept, on="id", how="semi", maintain_order="left")
     return type(part)(rows, name)
 
 
-def _check(out: Path, name: str, part: Labeled | Unlabeled, limit: float) -> None:
-    # every sample is decoded once, here: a damaged file must not stop a training in its middle
-    checked = audio.check(part.rows, decode=True)
+def _check(out: Path, name: str, part: Labeled | Unlabeled, plan: SpeechPlan) -> None:
+    checked = audio.check(part.rows, decode=plan.check == "samples")
     bad = checked.bad
     if bad:
         write_json(out.parent / f"{name}.bad.json", [{"id": i, "reason": reason} for i, reason in bad])
         log.warning("%s: %d of %d files cannot be used and are left out", name, len(bad), len(part.rows))
-    audio.refuse_if_too_many(bad, len(part.rows), limit)
+    audio.refuse_if_too_many(bad, len(part.rows), plan.max_bad_share)
     checked.rows.select("id", "size").write_parquet(out)
 
 

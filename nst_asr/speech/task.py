@@ -14,8 +14,9 @@ import torch
 
 from nst_asr import score as scoring
 from nst_asr.corpus import Block, Labeled
+from nst_asr.curriculum import Curriculum
 from nst_asr.key import Key
-from nst_asr.mix import Batches, Mix
+from nst_asr.mix import Mix
 from nst_asr.parallel import join
 from nst_asr.ranks import rank
 from nst_asr.score import Score
@@ -63,7 +64,7 @@ class Speech:
         device = torch.device(self.device)
         objective = SpeechObjective(
             model=conformer,
-            batches=Batches(data, plan.fit.batch, key["batches"]),
+            batches=Curriculum(data, plan.fit.batch, key["batches"], plan.curriculum),
             noise=plan.noise,
             fit=plan.fit,
             tokenizer=tokenizer,
@@ -176,7 +177,7 @@ def _fewest_frames(seconds: float, features: FeaturePlan, noise: NoisePlan) -> i
     return (frame_count(samples, features) + 3) // 4
 
 
-def _describe(data: Mix, batches: Batches, conformer: Conformer, plan: SpeechTrain) -> str:
+def _describe(data: Mix, batches: Curriculum, conformer: Conformer, plan: SpeechTrain) -> str:
     parameters = sum(p.numel() for p in conformer.parameters())
     hours = ", ".join(f"{s.hours:.2f} h {s.name} ({data.share(s):.0%} of a batch)" for s in data.sources)
     return (
