@@ -138,7 +138,8 @@ def _add_transcribe(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _prepare(options: argparse.Namespace) -> int:
     from nst_asr.speech.held_out import parse_hold_out
-    from nst_asr.speech.prepare import PreparePlan, prepare
+    from nst_asr.speech.prepare import prepare
+    from nst_asr.speech.prepare_plan import PreparePlan
 
     plan = PreparePlan(
         kind=options.kind,
@@ -153,8 +154,12 @@ def _prepare(options: argparse.Namespace) -> int:
         check=options.check,
         max_bad_share=options.max_bad_share,
     )
-    with _log_on_terminal():
-        summary = prepare(plan)
+    try:
+        with _log_on_terminal():
+            summary = prepare(plan)
+    except KeyboardInterrupt:
+        print("nst-asr: interrupted; nothing was written, the same command starts anew", file=sys.stderr)
+        return 130
     print(summary.describe())
     return 0
 
