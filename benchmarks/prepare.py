@@ -21,8 +21,8 @@ from typing import Literal
 import soundfile
 
 from nst_asr.key import Key
-from nst_asr.speech.prepare import prepare
-from nst_asr.speech.prepare_plan import PreparePlan
+from nst_asr.speech.corpora.prepare import prepare
+from nst_asr.speech.corpora.prepare_plan import PreparePlan
 
 _CHAPTER = 100  # files
 _SPEAKER = 10  # chapters

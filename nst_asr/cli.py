@@ -137,9 +137,9 @@ def _add_transcribe(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    from nst_asr.speech.held_out import parse_hold_out
-    from nst_asr.speech.prepare import prepare
-    from nst_asr.speech.prepare_plan import PreparePlan
+    from nst_asr.speech.corpora.held_out import parse_hold_out
+    from nst_asr.speech.corpora.prepare import prepare
+    from nst_asr.speech.corpora.prepare_plan import PreparePlan
 
     plan = PreparePlan(
         kind=options.kind,
@@ -211,7 +211,7 @@ def _truth(options: argparse.Namespace) -> Truth | None:
     if options.truth is None:
         return None
     from nst_asr.corpus import Truth
-    from nst_asr.speech.manifests import read_truth
+    from nst_asr.speech.corpora.manifests import read_truth
 
     return Truth(read_truth(options.truth))
 

@@ -32,7 +32,7 @@ from nst_asr.speech.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class AudioPiece:
-    """Part of a batch. waves (B, N) samples, already noised; tokens and weights one an utterance."""
+    """Part of a batch. waves (B, N) samples, noised if `noised`; tokens and weights one an utterance."""
 
     ids: Sequence[str]
     waves: Tensor
@@ -40,6 +40,7 @@ class AudioPiece:
     tokens: list[list[int]]
     weights: Tensor
     keys: list[Key]
+    noised: bool
     scalars: Mapping[str, float]
 
     @property
@@ -74,8 +75,9 @@ class SpeechObjective:
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             mels, frames = log_mel(piece.waves.to(self.device), piece.lengths.to(self.device), self.features)
             mels = self.statistics.normalise(mels, frames)
-            if self.noise.spec_augment is not None:
+            if piece.noised and self.noise.spec_augment is not None:
                 mels = noise.spec_augment(mels, frames, self.noise.spec_augment, piece.keys)
+        self.model.train(piece.noised)  # dropout and stochastic depth; nothing else of the model has a mode
         logits, lengths = self.model(mels, frames)
         losses = ctc_loss_sum(logits.float(), lengths, piece.tokens)
         return (losses * piece.weights.to(losses.device)).sum()
@@ -83,7 +85,8 @@ class SpeechObjective:
     def _piece(self, step: int, draws: list[Draw]) -> AudioPiece:
         # the lap too: at the end of one and the start of the next, a batch can hold the same copy twice
         keys = [self.key["noise", step, draw.source.name, draw.id, draw.copy, draw.lap] for draw in draws]
-        heard = list(self._readers.map(self._noised, draws, keys))
+        noised = not self.batches.is_lesson(step)
+        heard = list(self._readers.map(self._noised if noised else self._clean, draws, keys))
         waves, lengths = pad(heard)
         scalars: dict[str, float] = {}
         for draw in draws:
@@ -96,6 +99,7 @@ class SpeechObjective:
             tokens=[self._tokens(draw) for draw in draws],
             weights=torch.tensor([draw.weight for draw in draws]),
             keys=[key["masks"] for key in keys],
+            noised=noised,
             scalars=scalars,
         )
 
@@ -104,9 +108,11 @@ class SpeechObjective:
         return ThreadPoolExecutor(self.fit.loaders, thread_name_prefix="read")
 
     def _noised(self, draw: Draw, key: Key) -> np.ndarray:
+        return noise.noised(self._clean(draw, key), self.features.rate, self.noise, key)
+
+    def _clean(self, draw: Draw, _: Key) -> np.ndarray:
         row = draw.source.rows.row(draw.row, named=True)
-        wave = read(row["path"], self.features.rate, start=row["start"], seconds=row["size"])
-        return noise.noised(wave, self.features.rate, self.noise, key)
+        return read(row["path"], self.features.rate, start=row["start"], seconds=row["size"])
 
     def _tokens(self, draw: Draw) -> list[int]:
         return self.tokenizer.encode(draw.source.rows["label"][draw.row], id=draw.id)

@@ -36,7 +36,7 @@ class SpeechTrain(TrainPlan):
     """How a recogniser is trained."""
 
     fit: SpeechFit
-    curriculum: tuple[Lesson, ...] = ()  # what a training begins with
+    curriculum: tuple[Lesson, ...] = ()  # lessons, without noise, that a training begins with
     model: ConformerPlan = ConformerPlan()
     noise: NoisePlan = NoisePlan()
 
@@ -69,5 +69,10 @@ class SpeechPlan(Plan[SpeechTrain, Decode]):
                 raise ValueError(
                     f"generation {number} starts from its teacher's weights (init: teacher), so its model must be that "
                     "of the teacher and of the students before it; make them equal, or init: scratch"
+                )
+            if generation.init == "teacher" and generation.student.curriculum:
+                raise ValueError(
+                    f"generation {number} starts from its teacher's weights, which have had their lessons; give it "
+                    "student: {curriculum: []}, or init: scratch"
                 )
         return self

@@ -15,9 +15,9 @@ from nst_asr.oracle import train_oracle
 from nst_asr.plan import expand
 from nst_asr.run import Run, logged_to, open_run
 from nst_asr.speech import audio, noise
+from nst_asr.speech.corpora.manifests import read_manifest, read_truth
 from nst_asr.speech.device import usable_device
 from nst_asr.speech.leakage import shared_audio
-from nst_asr.speech.manifests import read_manifest, read_truth
 from nst_asr.speech.plan import SpeechPlan
 from nst_asr.speech.task import Speech
 from nst_asr.speech.tokenizer import Tokenizer, TokenizerError, TokenizerPlan

@@ -46,8 +46,8 @@ def folders(parts: Parts, corpus: Path, name: str) -> list[Path]:
     for folder in found:
         if folder.name not in there:
             raise ConfigError(
-                f"{folder}: no such part of the corpus ({corpus} holds {', '.join(there) or 'no folder'}); name the folder that "
-                "holds the parts with --corpus, or change `parts` in the configuration"
+                f"{folder}: no such part of the corpus ({corpus} holds {', '.join(there) or 'no folder'}); name the "
+                "folder that holds the parts with --corpus, or change `parts` in the configuration"
             )
     return found
 

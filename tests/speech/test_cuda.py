@@ -8,8 +8,8 @@ import torch
 from nst_asr import cli
 from nst_asr.corpus import Block, Unlabeled
 from nst_asr.score import read_score
+from nst_asr.speech.corpora.manifests import read_manifest
 from nst_asr.speech.labeler import SpeechLabeler
-from nst_asr.speech.manifests import read_manifest
 from nst_asr.speech.plan import Decode
 from nst_asr.task import Model
 from tests.speech import tones

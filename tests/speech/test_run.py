@@ -19,7 +19,7 @@ from nst_asr import __version__, cli
 from nst_asr.corpus import Block, Unlabeled
 from nst_asr.labels import label
 from nst_asr.speech import model, noise
-from nst_asr.speech.manifests import read_manifest
+from nst_asr.speech.corpora.manifests import read_manifest
 from nst_asr.speech.plan import Decode
 from nst_asr.speech.task import Speech
 from nst_asr.task import Model

@@ -7,7 +7,7 @@ from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
 from safetensors.numpy import load_file
 
 from nst_asr import cli
-from nst_asr.speech.manifests import read_manifest
+from nst_asr.speech.corpora.manifests import read_manifest
 from tests.speech import tones
 
 
