@@ -158,9 +158,10 @@ def _prepare(options: argparse.Namespace) -> int:
         with _log_on_terminal():
             summary = prepare(plan)
     except KeyboardInterrupt:
-        print("nst-asr: interrupted; nothing was written, the same command starts anew", file=sys.stderr)
+        print("nst-asr: interrupted; the manifest was not written, the same command starts anew", file=sys.stderr)
         return 130
-    print(summary.describe())
+    code = sys.stdout.encoding or "utf-8"  # a terminal of another one is to lose a letter, not the summary
+    print(summary.describe().encode(code, "backslashreplace").decode(code))
     return 0
 
 

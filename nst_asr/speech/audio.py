@@ -166,7 +166,9 @@ def _opened(path: Path | str) -> Any:
         return soundfile.SoundFile(place.file if place.whole else View(place))
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path}: not an audio file that can be read, or truncated ({error.error_string})") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise AudioError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:
         raise AudioError(f"{path}: {error}") from None
 
 

@@ -159,8 +159,8 @@ def _feed_forward(plan: ConformerPlan, dropout: float) -> nn.Sequential:
     return nn.Sequential(
         nn.LayerNorm(plan.width),
         nn.Linear(plan.width, inner),
-        nn.SiLU(),
-        Dropout(dropout),
+        nn.Identity(),  # holds the place that the names of saved weights count with
+        Dropout(dropout, swish=True),
         nn.Linear(inner, plan.width),
         Dropout(dropout),
     )

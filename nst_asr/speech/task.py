@@ -25,6 +25,7 @@ from nst_asr.speech.audio import read
 from nst_asr.speech.conformer import Conformer
 from nst_asr.speech.features import FeaturePlan, FeatureStatistics, frame_count, log_mel, statistics
 from nst_asr.speech.labeler import SpeechLabeler
+from nst_asr.speech.memory import keep_freed_memory
 from nst_asr.speech.model import Recogniser, is_finished, load, pad
 from nst_asr.speech.noise import NoisePlan
 from nst_asr.speech.objective import SpeechObjective
@@ -75,6 +76,8 @@ class Speech:
         )
         name = f"{out.parent.name}/{out.name.removesuffix('.part')}"
         log.info("%s: %s", name, _describe(data, objective.batches, conformer, plan))
+        if device.type == "cpu":
+            keep_freed_memory()
         weights = fit(objective, plan.fit, out, key["fit"], f"train {name}")
         if rank():
             return Model(out)
@@ -179,8 +182,10 @@ def _fewest_frames(seconds: float, features: FeaturePlan, noise: NoisePlan) -> i
 
 def _describe(data: Mix, batches: Curriculum, conformer: Conformer, plan: SpeechTrain) -> str:
     parameters = sum(p.numel() for p in conformer.parameters())
+    encoder = parameters - sum(p.numel() for p in conformer.head.parameters())
     hours = ", ".join(f"{s.hours:.2f} h {s.name} ({data.share(s):.0%} of a batch)" for s in data.sources)
     return (
-        f"{parameters / 1e6:.2f} M parameters; {hours}; {plan.fit.updates} updates of {plan.fit.batch:g} s, "
+        f"{parameters / 1e6:.2f} M parameters, {encoder / 1e6:.2f} M in the encoder; {hours}; "
+        f"{plan.fit.updates} updates of {plan.fit.batch:g} s, "
         f"{plan.fit.updates / batches.epoch:.1f} epochs of {batches.epoch} updates"
     )

@@ -9,7 +9,7 @@ from nst_asr.speech.attention import rotary_angles, rotate
 from nst_asr.speech.conformer import Conformer, ConformerPlan, subsampled_lengths, survivals
 from nst_asr.speech.convolution import Convolution
 from nst_asr.speech.dropout import Dropout
-from nst_asr.speech.subsampling import inside
+from nst_asr.speech.subsampling import Subsampling, inside
 
 MELS, VOCABULARY = 10, 7
 PLAN = ConformerPlan(width=16, blocks=3, heads=2, feed_forward=2, kernel=7, channels=4)
@@ -95,6 +95,34 @@ def test_an_utterance_without_frames_harms_nobody() -> None:
     logits[0].sum().backward()
     assert torch.isfinite(logits).all()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("mels", [1, 2, 3, 9, 10])
+@pytest.mark.parametrize("frames", [1, 2, 3, 4, 5, 18, 19])
+def test_subsampling_by_products_is_that_by_convolutions_and_so_are_its_gradients(frames: int, mels: int) -> None:
+    torch.manual_seed(0)
+    layer = Subsampling(mels, 5, 8, 0.0).double()
+    lengths = torch.tensor([frames, max(frames - 3, 1), 1])
+    features = torch.randn(3, frames, mels, dtype=torch.float64)
+    features[torch.arange(frames) >= lengths[:, None]] = 0.0
+    found, expected = layer.by_products(features, lengths), layer.by_convolutions(features, lengths)
+    torch.testing.assert_close(found, expected)
+    weights = [*layer.first.parameters(), *layer.second.parameters()]
+    direction = torch.randn_like(found)
+    for a, b in zip(*(torch.autograd.grad(y, weights, direction) for y in (found, expected)), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_step_in_bfloat16_on_a_cpu_is_near_that_in_float32() -> None:
+    model = conformer(dropout=0.1)
+    logits = []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            logits.append(model(*batch([30, 21], filling=0.0))[0].float())
+    logits[1].sum().backward()
+    torch.testing.assert_close(logits[1], logits[0], rtol=0.1, atol=0.1)
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
 
 @pytest.mark.parametrize("frames", range(1, 20))
@@ -236,17 +264,25 @@ def test_dropout_treats_all_places_alike() -> None:
     assert correlation.abs().max() < 0.01
 
 
-def test_dropout_drops_the_same_numbers_backwards() -> None:
-    x = torch.ones(1000, requires_grad=True)
-    y = Dropout(0.4).train()(x)
-    y.sum().backward()
-    assert x.grad is not None
-    assert torch.equal(x.grad, y.detach())
+@pytest.mark.parametrize("swish", [False, True])
+def test_dropout_drops_the_same_numbers_backwards(swish: bool) -> None:
+    x = torch.randn(1000, requires_grad=True)
+    torch.manual_seed(0)
+    y = Dropout(0.4, swish=swish).train()(x)
+    found = torch.autograd.grad(y.sum(), x)[0]
+    torch.manual_seed(0)
+    factors = Dropout(0.4).train()(torch.ones(1000))
+    assert 0.3 < float((factors == 0).double().mean()) < 0.5
+    clean = x * x.sigmoid() if swish else x
+    torch.testing.assert_close(y, clean * factors)
+    torch.testing.assert_close(found, torch.autograd.grad(clean.sum(), x)[0] * factors)
 
 
 def test_dropout_does_nothing_in_evaluation() -> None:
     x = torch.randn(100)
     assert torch.equal(Dropout(0.4).eval()(x), x)
+    torch.testing.assert_close(Dropout(0.4, swish=True).eval()(x), x * x.sigmoid())
+    torch.testing.assert_close(Dropout(0.0, swish=True).train()(x), x * x.sigmoid())
     for share in (-0.1, 1.0):
         with pytest.raises(ValueError, match="dropout"):
             Dropout(share)

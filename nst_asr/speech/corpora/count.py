@@ -20,15 +20,16 @@ def count_unique(corpus: Corpus, source: str) -> int:
 
     Keeps 8 bytes of each id. Whatever a reader refuses is refused here, in seconds, not after hours of checking.
     """
-    defects, collected = 0, array("q")
+    defects, collected, first = 0, array("q"), ""
     for each in corpus():
         if isinstance(each, Utterance):
             collected.append(hash(each.id))
         else:
-            defects += 1
+            defects, first = defects + 1, first or f" but {each.id} ({each.reason})"
     if not collected:
-        raise ManifestError(f"{source}: no utterance in it; is it the right folder, and the right kind?")
-    ordered = np.sort(np.frombuffer(collected, np.int64))
+        raise ManifestError(f"{source}: no utterance in it{first}; is it the right folder, and the right kind?")
+    ordered = np.frombuffer(collected, np.int64)
+    ordered.sort()
     _refuse_doubled(corpus, set(ordered[1:][ordered[1:] == ordered[:-1]].tolist()))
     return len(collected) + defects
 

@@ -131,4 +131,5 @@ def _fault(utterance: Utterance, message: str) -> Defect:
     words = _KIND.match(reason)
     kind = words.group().strip() if words else reason
     kind = "a sample that is no number" if kind == "sample" else kind
-    return Defect(utterance.id, kind, utterance.path if reason == kind else f"{utterance.path}: {reason}")
+    place = utterance.path if utterance.where == utterance.path else f"{utterance.where}: {utterance.path}"
+    return Defect(utterance.id, kind, place if reason == kind else f"{place}: {reason}")

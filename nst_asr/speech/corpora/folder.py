@@ -13,13 +13,20 @@ from nst_asr.speech.corpora.rows import ManifestError
 from nst_asr.speech.corpora.tsv import COLUMNS, tsv_lines
 from nst_asr.speech.corpora.utterance import NO_AUDIO, Defect, Utterance
 
+# what would be passed over in silence if it were not known to be audio
+_UNREAD = (
+    *(".m4a", ".m4b", ".aac", ".wma", ".amr", ".webm", ".mp4", ".3gp"),
+    *(".aif", ".aiff", ".au", ".caf", ".w64", ".oga", ".spx"),
+)
+
 
 def audio_below(folder: Path, *, texts: bool) -> Iterator[Utterance | Defect]:
     """Every audio file below the folder, in the order of names: its id is the relative path without suffix.
 
     With `texts`, the text is what NAME.txt beside NAME.wav says, its lines joined by spaces; None where there is no
-    such file. A .txt in a folder with audio that belongs to no audio file is a Defect: text for no audio. Linked
-    folders are entered. Raises ManifestError for texts that are not UTF-8.
+    such file. A .txt in a folder with audio that belongs to no audio file is a Defect: text for no audio; so is audio
+    of a kind that is not read, unless it lies there as another kind too. Linked folders are entered. Raises
+    ManifestError for texts that are not UTF-8.
     """
     if not folder.is_dir():
         raise ManifestError(f"{folder}: no such folder")
@@ -52,8 +59,8 @@ def _below(folder: Path, prefix: str, above: frozenset[tuple[int, int]], texts: 
     if identity in above:
         return  # a link back to a folder that is being walked
     with os.scandir(folder) as entries:
-        is_folder = {entry.name: entry.is_dir() for entry in entries}
-    unheard = {name for name in is_folder if name.endswith(".txt")} if texts else set()
+        is_folder = {entry.name: _is_folder(entry) for entry in entries}
+    unheard = {name for name, inner in is_folder.items() if name.endswith(".txt") and not inner} if texts else set()
     spoken = False
     for name in sorted(is_folder):
         stem, suffix = os.path.splitext(name)
@@ -63,8 +70,18 @@ def _below(folder: Path, prefix: str, above: frozenset[tuple[int, int]], texts: 
             spoken = True
             place = f"{folder}/{name}"
             yield Utterance(prefix + stem, place, place, text=_text(folder, f"{stem}.txt", unheard))
+        elif suffix.lower() in _UNREAD and not any(stem + read in is_folder for read in SUFFIXES):
+            unheard.discard(f"{stem}.txt")
+            yield Defect(prefix + stem, "a kind of audio that is not read", f"{folder}/{name}; ffmpeg -i IN OUT.flac")
     for name in sorted(unheard) if spoken else ():
         yield Defect(prefix + name.removesuffix(".txt"), NO_AUDIO, f"{folder}/{name}")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to itself
 
 
 def _text(folder: Path, name: str, unheard: set[str]) -> str | None:

@@ -45,7 +45,7 @@ def split(rows: pl.LazyFrame, wanted: Sequence[HoldOut], key: Key) -> tuple[pl.L
     chosen = units.with_columns(set=pl.Series(_sets(units, wanted, key), dtype=pl.String)).select("unit", "set")
     unknown = int(units["unit"].str.starts_with("file ").sum())
     warnings = (
-        f"{unknown} files have no known speaker and were held out one by one: whether a held-out voice is also heard "
+        f"{unknown} files have no known speaker and were drawn one by one: whether a held-out voice is also heard "
         "in training cannot be seen",
     )
     joined = rows.join(chosen.lazy(), on="unit", how="left", maintain_order="left").drop("unit")

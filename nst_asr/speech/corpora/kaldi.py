@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -100,7 +101,8 @@ def _number(where: str, key: str, word: str) -> float:
 
 def _located(folder: Path, path: str) -> str:
     beside = folder / path
-    near = not Path(path).is_absolute() and not Path(path).exists() and beside.exists()
+    # os.path: of a path that is no path at all, such as a very long one, it says that it does not exist
+    near = not os.path.isabs(path) and not os.path.exists(path) and os.path.exists(beside)
     return str((beside if near else Path(path)).absolute())
 
 

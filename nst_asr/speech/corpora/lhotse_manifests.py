@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nst_asr.speech.corpora.lines import refuse_no_file
 from nst_asr.speech.corpora.rows import ManifestError
 from nst_asr.speech.corpora.utterance import Utterance
 
@@ -38,13 +39,18 @@ def items(path: Path) -> Iterator[Any]:
     # importing lhotse takes a second or two, and only those who have such manifests need it
     from lhotse.serialization import load_manifest_lazy
 
-    if not path.is_file():
-        raise ManifestError(f"{path}: no such manifest")
+    refuse_no_file(path)
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        raise ManifestError(f"{path}: not a lhotse manifest that can be read: its name ends in .jsonl or .jsonl.gz")
+    number = 0
     try:
-        yield from load_manifest_lazy(path) or ()
+        for item in load_manifest_lazy(path) or ():
+            yield item
+            number += 1
     except (ValueError, KeyError, TypeError, AssertionError, EOFError, OSError) as error:
         raise ManifestError(
-            f"{path}: not a lhotse manifest that can be read ({type(error).__name__}: {error})"
+            f"{path}, after entry {number}: not a lhotse manifest that can be read ({type(error).__name__}: {error}); "
+            "write it again, as UTF-8"
         ) from None
 
 

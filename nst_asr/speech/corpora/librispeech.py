@@ -21,6 +21,7 @@ def librispeech(part: Path, *, texts: bool) -> Iterator[Utterance | Defect]:
     part = part.absolute()
     if not part.is_dir():
         raise ManifestError(f"{part}: no such folder")
+    _refuse_audio(part, part)
     for speaker in _folders(part):
         _refuse_audio(part, speaker)
         for chapter in _folders(speaker):
@@ -53,11 +54,11 @@ def _folders(parent: Path) -> list[Path]:
     return sorted(entry for entry in parent.iterdir() if entry.is_dir())
 
 
-def _refuse_audio(part: Path, speaker: Path) -> None:
-    """ManifestError where audio lies in the speaker's own folder: it would be left out unseen."""
-    found = next((entry for entry in speaker.iterdir() if entry.suffix.lower() in SUFFIXES), None)
+def _refuse_audio(part: Path, folder: Path) -> None:
+    """ManifestError where audio lies above the chapters: it would be left out unseen."""
+    found = next((entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES), None)
     if found is not None:
-        raise ManifestError(f"{found}: audio where chapters are expected. {_layout(part)}")
+        raise ManifestError(f"{found}: audio above the chapters' folders. {_layout(part)}")
 
 
 def _layout(part: Path) -> str:

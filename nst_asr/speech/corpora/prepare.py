@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -20,6 +21,7 @@ from nst_asr.progress import Progress
 from nst_asr.speech import transcripts
 from nst_asr.speech.corpora.count import count_unique
 from nst_asr.speech.corpora.examine import Examined, examine
+from nst_asr.speech.corpora.fit import fit_to_write
 from nst_asr.speech.corpora.held_out import split
 from nst_asr.speech.corpora.kinds import KINDS
 from nst_asr.speech.corpora.look_ahead import look_ahead
@@ -29,15 +31,17 @@ from nst_asr.speech.corpora.spool import Spool, write_manifests
 from nst_asr.speech.corpora.summary import SetSize, Summary
 from nst_asr.speech.corpora.tally import Tally
 from nst_asr.speech.corpora.utterance import Defect, Utterance
-from nst_asr.store import write_json, written_aside
+from nst_asr.store import explained, write_json, written_aside
+
+_TOGETHER = 64  # files that one task opens
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """An utterance that can be written, with its transcript if one is wanted and known."""
+    """An utterance that can be written, with its transcript if one is wanted."""
 
     found: Examined
-    text: str | None
+    text: str | Defect | None  # Defect: a pool's transcript that cannot be its truth
 
 
 def prepare(plan: PreparePlan) -> Summary:
@@ -48,35 +52,51 @@ def prepare(plan: PreparePlan) -> Summary:
     written last: where it is new, so is everything beside it.
     """
     refuse_contradictions(plan)
-    corpus = partial(_utterances, plan)
-    total = count_unique(corpus, plan.source)
     tally = Tally()
-    plan.out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{plan.out.name}.", dir=plan.out.parent) as scratch:
-        spool = Spool(Path(scratch), labeled=plan.labeled, tsv=plan.out.suffix == ".tsv")
-        _sort_out(plan, total, tally, spool, Path(scratch))
-        _copy(Path(scratch) / "bad.tsv", plan.beside(".bad.tsv"))
+    with _scratch(plan.out) as scratch, explained(plan.out):
+        total = count_unique(partial(_utterances, plan), plan.source)
+        spool = Spool(scratch, labeled=plan.labeled)
+        _sort_out(plan, total, tally, spool, scratch)
+        _copy(scratch / "bad.tsv", plan.beside(".bad.tsv"))
         _refuse_if_too_many(plan, total, tally)
         sets, warnings = split(spool.scan(), plan.hold_out, Key(plan.seed))
         if plan.cut is not None:
             _refuse_doubled(sets)
         summary = replace(tally.summary(_rule(plan)), sets=_sizes(plan, sets), warnings=warnings)
         if plan.truth is not None:
-            _copy(Path(scratch) / "truth.tsv", plan.truth)
+            _copy(scratch / "truth.tsv", plan.truth)
         write_json(plan.beside(".summary.json"), summary.to_json())
         write_manifests(plan.manifests(), sets)
     return summary
 
 
+@contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    """A folder beside the manifest, deleted at the end. ManifestError where there can be none."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        scratch = TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent)
+    except OSError as error:
+        raise ManifestError(
+            f"--out {out}: nothing can be written to its folder ({error.strerror}); choose another place"
+        ) from None
+    with scratch as folder:
+        yield Path(folder)
+
+
 def _utterances(plan: PreparePlan) -> Iterator[Utterance | Defect]:
     """What the corpus names, source by source; texts are read where they are wanted only."""
     texts = plan.labeled or plan.truth is not None
-    return chain.from_iterable(KINDS[plan.kind](source, texts) for source in plan.sources)
+    found = chain.from_iterable(KINDS[plan.kind](source, texts) for source in plan.sources)
+    return map(partial(fit_to_write, tsv=plan.out.suffix == ".tsv", truth=plan.truth is not None), found)
 
 
 def _sort_out(plan: PreparePlan, total: int, tally: Tally, spool: Spool, scratch: Path) -> None:
     """Check each utterance; the good ones go to the spool, the others, with reasons, to bad.tsv."""
-    checked = look_ahead(partial(_check, plan), _utterances(plan), threads=plan.threads)
+    long = plan.cut is not None or plan.check == "samples"
+    checked = look_ahead(
+        partial(_check, plan), _utterances(plan), threads=plan.threads, together=1 if long else _TOGETHER
+    )
     with (
         (scratch / "bad.tsv").open("w", encoding="utf-8", newline="\n") as bad,
         (scratch / "truth.tsv").open("w", encoding="utf-8", newline="\n") as truth,
@@ -91,7 +111,7 @@ def _sort_out(plan: PreparePlan, total: int, tally: Tally, spool: Spool, scratch
                 bad.write(f"{_one_line(answer.id)}\t{_one_line(answer.reason)}\n")
                 continue
             _take(plan, answer, tally, spool)
-            if plan.truth is not None and answer.text is not None:
+            if plan.truth is not None and isinstance(answer.text, str):
                 truth.write(f"{answer.found.utterance.id}\t{answer.text}\n")
 
 
@@ -99,18 +119,15 @@ def _check(plan: PreparePlan, each: Utterance | Defect) -> _Ready | Defect:
     if isinstance(each, Defect):
         return each
     text = _transcript(plan, each)
-    if isinstance(text, Defect):
+    if isinstance(text, Defect) and plan.labeled:
         return text
     found = examine(each, decode=plan.check == "samples", cut=plan.cut)
     return found if isinstance(found, Defect) else _Ready(found, text)
 
 
 def _transcript(plan: PreparePlan, each: Utterance) -> str | Defect | None:
-    """The normalised transcript; None where none is wanted, or where that of a pool is not known."""
-    if not plan.labeled and plan.truth is None:
-        return None
-    answer = _normalised(each, plan.transcripts)
-    return None if isinstance(answer, Defect) and not plan.labeled else answer
+    """The normalised transcript, or why there is none; None where none is wanted."""
+    return _normalised(each, plan.transcripts) if plan.labeled or plan.truth is not None else None
 
 
 def _normalised(each: Utterance, kind: str) -> str | Defect:
@@ -125,14 +142,14 @@ def _normalised(each: Utterance, kind: str) -> str | Defect:
 
 def _take(plan: PreparePlan, ready: _Ready, tally: Tally, spool: Spool) -> None:
     utterance = ready.found.utterance
+    label = ready.text if plan.labeled and isinstance(ready.text, str) else None
     for stretch in ready.found.stretches:
-        label = ready.text if plan.labeled else None
         spool.add((stretch.id, stretch.seconds, utterance.speaker, utterance.path, stretch.start, label))
         tally.hear(stretch.id, utterance.speaker, stretch.seconds, ready.found.header)
-    if ready.text is not None:
+    if isinstance(ready.text, Defect):
+        tally.miss(ready.text)
+    elif ready.text is not None:
         tally.read(utterance.id, utterance.text or "", ready.text)
-    elif plan.truth is not None:
-        tally.missing += 1
 
 
 def _refuse_if_too_many(plan: PreparePlan, total: int, tally: Tally) -> None:

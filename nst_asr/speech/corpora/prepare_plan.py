@@ -46,21 +46,24 @@ class PreparePlan:
 
 def refuse_contradictions(plan: PreparePlan) -> None:
     """Raise ManifestError for a plan that cannot be followed."""
-    manifests = list(plan.manifests().values())
+    manifests = [plan.out, *(plan.out.with_name(asked.name + plan.out.suffix) for asked in plan.hold_out)]
     written = [*manifests, plan.beside(".bad.tsv"), plan.beside(".summary.json"), *([plan.truth] if plan.truth else [])]
-    places = [path.absolute() for path in written]
+    places = [path.resolve() for path in written]
+    folder = next((path for path in written if path.is_dir()), None)
     problems = {
         f"unknown kind {plan.kind!r}; known: {', '.join(KINDS)}": plan.kind not in KINDS,
         f"--out {plan.out}: a name ending in .tsv or .parquet is expected": plan.out.suffix not in (".tsv", ".parquet"),
         "--cut needs --unlabeled: the pieces of a cut file have no transcripts of their own": plan.labeled and plan.cut,
         "--truth needs --unlabeled: a labeled manifest has its transcripts in it": plan.labeled and plan.truth,
+        f"--truth {plan.truth}: a name ending in .tsv is expected": plan.truth and plan.truth.suffix != ".tsv",
+        f"{folder} is to be written, but there is a folder of that name; choose another --out": folder,
         "--truth and --cut exclude each other: the pieces of a cut file have no known transcripts": plan.truth
         and plan.cut,
         f"--cut {plan.cut}: expected seconds, at least 1": plan.cut is not None and not 1 <= plan.cut < math.inf,
         f"--max-bad-share {plan.max_bad_share}: expected a share from 0 to 1": not 0 <= plan.max_bad_share <= 1,
         "two of the files to be written have one name; choose others": len(set(places)) < len(places),
         "a file that is to be read would be overwritten; choose another --out": set(places)
-        & {path.absolute() for path in plan.sources},
+        & {path.resolve() for path in plan.sources},
         "the shares to hold out leave nothing for training": sum(asked.share for asked in plan.hold_out) >= 1,
     }
     for problem in (text for text, is_so in problems.items() if is_so):

@@ -65,7 +65,7 @@ def _members(archive: Path) -> Iterator[tuple[str, str | None]]:
                     none = suffix == "nodata"
                     yield stem, None if none else address(archive, member.offset_data, member.size)
     except tarfile.TarError as error:
-        raise ManifestError(f"{archive}: no uncompressed tar that can be read ({error})") from None
+        raise ManifestError(f"{archive}: no uncompressed tar that can be read ({error}); copy it again") from None
 
 
 def _streamed(tar: tarfile.TarFile) -> Iterator[Any]:

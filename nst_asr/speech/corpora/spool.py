@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from nst_asr.speech.corpora.rows import SCHEMA, Row, refuse_torn
+from nst_asr.speech.corpora.rows import SCHEMA, Row
 from nst_asr.store import written_aside
 
 _PART = 20_000  # rows held as Python objects at a time
@@ -16,14 +16,14 @@ _PART = 20_000  # rows held as Python objects at a time
 class Spool:
     """Collects rows as parts in a scratch folder."""
 
-    def __init__(self, folder: Path, *, labeled: bool, tsv: bool) -> None:
-        self._folder, self._tsv = folder, tsv
+    def __init__(self, folder: Path, *, labeled: bool) -> None:
+        self._folder = folder
         self._columns = [name for name in SCHEMA if labeled or name != "label"]
         self._rows: list[Row] = []
         self._parts = 0
 
     def add(self, row: Row) -> None:
-        """Take one more row. Raises ManifestError for text that a TSV cannot hold, if it is to be one."""
+        """Take one more row."""
         self._rows.append(row)
         if len(self._rows) == _PART:
             self._flush()
@@ -37,8 +37,6 @@ class Spool:
         if not self._rows and self._parts:
             return
         table = pl.DataFrame(self._rows, schema=SCHEMA, orient="row").select(self._columns)
-        if self._tsv:
-            refuse_torn(table)
         table.write_parquet(self._path(self._parts))
         self._rows, self._parts = [], self._parts + 1
 

@@ -62,6 +62,7 @@ class Transcripts:
     changed: int
     examples: tuple[Change, ...]
     missing: int  # utterances of a pool with no text that can be its truth
+    missed: tuple[str, ...] = ()  # the first of these: id, colon, reason
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ class Summary:
             ]
         if self.transcripts.missing:
             lines.append(f"            {self.transcripts.missing} utterances have no text to be their truth")
+            lines += [f"              {text}" for text in self.transcripts.missed]
         return lines + _characters(self.characters)
 
     def _defects(self) -> list[str]:

@@ -20,6 +20,7 @@ class Tally:
     utterances: int = 0
     unknown: int = 0
     missing: int = 0
+    missed: list[str] = field(default_factory=list)
     changed: int = 0
     longest: Extreme | None = None
     shortest: Extreme | None = None
@@ -52,6 +53,12 @@ class Tally:
             if len(self.changes) < _EXAMPLES:
                 self.changes.append(Change(name, before, after))
 
+    def miss(self, defect: Defect) -> None:
+        """Count one utterance of a pool whose transcript cannot be its truth."""
+        self.missing += 1
+        if len(self.missed) < _EXAMPLES:
+            self.missed.append(f"{defect.id}: {defect.reason}")
+
     def leave_out(self, defect: Defect) -> None:
         """Count one utterance that is not written."""
         found = self.left_out.get(defect.kind, LeftOut(0, ()))
@@ -70,9 +77,12 @@ class Tally:
             speakers=self._speakers(),
             formats=dict(self.formats.most_common()),
             characters=dict(self.characters.most_common()),
-            transcripts=Transcripts(rule, self.changed, tuple(self.changes), self.missing) if rule else None,
+            transcripts=self._transcripts(rule) if rule else None,
             left_out=dict(sorted(self.left_out.items(), key=lambda item: -item[1].count)),
         )
+
+    def _transcripts(self, rule: str) -> Transcripts:
+        return Transcripts(rule, self.changed, tuple(self.changes), self.missing, tuple(self.missed))
 
     def _speakers(self) -> Speakers:
         ordered = sorted(self.speakers.items(), key=lambda item: -item[1])

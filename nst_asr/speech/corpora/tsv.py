@@ -17,8 +17,6 @@ def tsv_lines(tsv: Path, needed: Sequence[str], known: Sequence[str]) -> Iterato
     The first line names the columns: all of `needed`, and none that is not `known`. Blank lines are passed over.
     Raises ManifestError naming the line that does not fit, or is not UTF-8.
     """
-    if not tsv.is_file():
-        raise ManifestError(f"{tsv}: no such manifest")
     lines = numbered_lines(tsv)
     _, first = next(lines, (1, ""))
     names = [name.strip() for name in first.split("\t")]

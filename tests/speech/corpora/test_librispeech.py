@@ -58,7 +58,7 @@ def test_other_layouts_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"root is no part of LibriSpeech.*train-clean-100"):
         list(librispeech(root, texts=True))
     record(tmp_path / "flat" / "ann" / "a.flac")
-    with pytest.raises(ManifestError, match=r"audio where chapters are expected.*kind `folder`"):
+    with pytest.raises(ManifestError, match=r"audio above the chapters' folders.*kind `folder`"):
         list(librispeech(tmp_path / "flat", texts=True))
     with pytest.raises(ManifestError, match="gone: no such folder"):
         list(librispeech(tmp_path / "gone", texts=True))

@@ -210,9 +210,9 @@ def test_a_path_that_does_not_exist_is_named(name: str, tmp_path: Path) -> None:
 def test_what_is_missing_is_named_whatever_reads_it(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="none: no such folder"):
         from_folder(tmp_path / "none")
-    with pytest.raises(ManifestError, match=r"none\.tsv: no such manifest"):
+    with pytest.raises(ManifestError, match=r"none\.tsv: no such file"):
         from_folder(tmp_path, tmp_path / "none.tsv")
-    with pytest.raises(ManifestError, match=r"none\.jsonl: no such manifest"):
+    with pytest.raises(ManifestError, match=r"none\.jsonl: no such file"):
         from_lhotse(tmp_path / "none.jsonl")
     with pytest.raises(ManifestError, match=r"none\.parquet: no such manifest"):
         read_rows(tmp_path / "none.parquet")
