@@ -32,6 +32,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("run", nargs="+", help="after --: the arguments of nst-asr run")
     options = parser.parse_args()
+    if options.folder.exists():
+        parser.error(f"{options.folder}: is there already; give a new folder, or what is done is not done again")
     moments = random.Random(options.seed)
     began = time.monotonic()
     finish(command(options.run, options.folder / "whole", options.processes))
@@ -58,8 +60,10 @@ def command(run: list[str], exp: Path, processes: int) -> list[str]:
 
 
 def finish(words: list[str]) -> None:
-    """Let the command end. Raises CalledProcessError where it fails."""
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment())
+    """Let the command end; where it fails, say what it said and end."""
+    done = subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=_environment())
+    if done.returncode:
+        sys.exit(f"{' '.join(words)}\nfailed:\n{done.stderr}")
 
 
 def killed(words: list[str], seconds: float) -> bool:
@@ -75,7 +79,7 @@ def killed(words: list[str], seconds: float) -> bool:
 
 def kill(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL to a process and to all below it; returns when all of them are gone (Linux only)."""
-    pids = [process.pid, *_below(process.pid)]
+    pids = [process.pid, *below(process.pid)]
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
@@ -92,10 +96,14 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths if path.parent.name != "tensorboard"}
 
 
-def _below(pid: int) -> list[int]:
+def below(pid: int) -> list[int]:
     """Children and their children: torchrun starts each worker in a session of its own, which no group reaches."""
-    children = [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
-    return [*children, *(grandchild for child in children for grandchild in _below(child))]
+    try:
+        tasks = [path.read_text(encoding="utf-8") for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    children = [int(word) for task in tasks for word in task.split()]
+    return [*children, *(grandchild for child in children for grandchild in below(child))]
 
 
 def _runs(pid: int) -> bool:

@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None, *, task: type[Speech] | None = 
     try:
         return int(options.verb(options))
     except BrokenPipeError:
+        if options.verb in (_run, _prepare):
+            raise  # a worker of theirs has died: nobody reads their output
         sys.stderr.close()  # whoever read the output has had enough, and Python would complain at its end
         return 0
     except Exception as error:

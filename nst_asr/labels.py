@@ -17,7 +17,7 @@ import polars as pl
 from nst_asr import __version__
 from nst_asr.corpus import Block, Unlabeled
 from nst_asr.progress import Progress
-from nst_asr.ranks import rank, wait_for, world
+from nst_asr.ranks import rank, refuse_orphaned, wait_for, world
 from nst_asr.store import StoreError, read_header, write_table
 from nst_asr.task import Labeler
 
@@ -80,8 +80,10 @@ def label(labeler: Labeler, pool: Unlabeled, folder: Path, *, block: int, worker
     """
     blocks = cut(pool, block)
     lineage = {"labeler": labeler.fingerprint, "pool": pool.fingerprint, "block_size": str(block)}
+    # every rank looks at all parts: none may go on with a table that another one refuses
+    made = {piece.index for piece in blocks if _is_made(part_path(folder, piece.index), lineage, piece)}
     mine = blocks[rank() :: world()]
-    missing = [piece for piece in mine if not _is_made(part_path(folder, piece.index), lineage, piece)]
+    missing = [piece for piece in mine if piece.index not in made]
     with Progress(f"label {pool.name}", len(mine), "block", start=len(mine) - len(missing)) as progress:
         for _ in _made(labeler, missing, folder, lineage, workers):
             progress.advance()
@@ -109,6 +111,8 @@ def _make(job: tuple[Labeler, Block, Path, dict[str, str], int]) -> None:
         raise StoreError(f"block {block.index}: the labeler did not give one row for each example in the block's order")
     if master not in (os.getpid(), os.getppid()):
         return  # the run was killed and perhaps started again: leave its folder alone
+    if master == os.getpid():
+        refuse_orphaned(f"before it wrote block {block.index}")
     header = lineage | {"block": str(block.index), "version": __version__}
     write_table(part_path(folder, block.index), table.match_to_schema(SCHEMA), header)
 

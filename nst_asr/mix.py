@@ -57,6 +57,7 @@ class Source:
     rows: pl.DataFrame
     copies: np.ndarray
     weights: np.ndarray
+    places: np.ndarray  # of the rows in the manifest, ascending
 
     @property
     def hours(self) -> float:
@@ -97,7 +98,8 @@ class Mix:
             smallest = float(source.rows["size"].to_numpy().min(initial=np.inf))
             if smallest > size:
                 raise MixError(
-                    f"no {source.name} row is of size {size:g} or less, to begin with; the smallest is of {smallest:g}"
+                    f"no {source.name} row is of size {size:g} or less, to begin with (the smallest: {smallest:g}); "
+                    "raise the size of that lesson of the curriculum"
                 )
         return replace(self, sources=tuple(_only(source, source.rows["size"] <= size) for source in self.sources))
 
@@ -130,7 +132,8 @@ def mix(
     labels: the label table (id, label), copies: (copies, weight), both row for row in the pool's order.
     """
     ones = np.ones(len(labeled.rows))
-    sources = [Source("labeled", labeled.rows, ones.astype(np.int64), ones.astype(np.float32))]
+    places = np.arange(len(labeled.rows))
+    sources = [Source("labeled", labeled.rows, ones.astype(np.int64), ones.astype(np.float32), places)]
     plan = plan or MixPlan(pseudo_share=0.0)
     if pool is not None and labels is not None and plan.pseudo_share > 0:
         sources.append(_pseudo(pool, labels, copies))
@@ -158,12 +161,13 @@ def _pseudo(pool: Unlabeled, labels: pl.DataFrame, copies: pl.DataFrame | None) 
     weights = np.ones(len(labels), np.float32) if copies is None else copies["weight"].to_numpy().astype(np.float32)
     chosen = counts > 0
     rows = pool.rows.with_columns(labels["label"]).filter(pl.Series(chosen))
-    return Source("pseudo", rows, counts[chosen], weights[chosen])
+    return Source("pseudo", rows, counts[chosen], weights[chosen], np.flatnonzero(chosen))
 
 
 def _only(source: Source, keep: pl.Series) -> Source:
     mask = keep.to_numpy()
-    return Source(source.name, source.rows.filter(keep), source.copies[mask], source.weights[mask])
+    kept = source.rows.filter(keep)
+    return Source(source.name, kept, source.copies[mask], source.weights[mask], source.places[mask])
 
 
 class Batches:
@@ -206,7 +210,7 @@ class _Stream:
         self.sizes = of_rows[self.row]
         self.total = int(self.sizes.sum())
         self._refuse()
-        self.order = _order(self.sizes, plan, key)
+        self.order = _order(self.sizes, source.places[self.row], plan, key)
         self._window = lru_cache(maxsize=2)(self._make_window)
 
     def batch(self, number: int, slot: int, window: int) -> list[Draw]:
@@ -236,10 +240,11 @@ class _Stream:
         return entries, lap_of[by_size], bounds(self.sizes[entries], window)
 
 
-def _order(sizes: np.ndarray, plan: MixPlan, key: Key) -> Order:
+def _order(sizes: np.ndarray, places: np.ndarray, plan: MixPlan, key: Key) -> Order:
+    """sizes, places: of each entry; blocks are those of the manifest, whatever the filter has left of them."""
     if plan.order == "indexed":
         return Indexed(sizes, key)
-    return Streamed(sizes, key, plan.block, plan.together)
+    return Streamed(sizes, key, np.flatnonzero(np.diff(places // plan.block, prepend=-1)), plan.together)
 
 
 def _milli(size: float) -> int:

@@ -47,10 +47,11 @@ class Indexed:
 class Streamed:
     """Every lap a keyed permutation of blocks; `together` blocks in a row are shuffled entry by entry."""
 
-    def __init__(self, sizes: np.ndarray, key: Key, block: int, together: int) -> None:
-        """sizes: one an entry, in the order in which they lie; block: entries of a block, the last being shorter."""
-        self.sizes, self.key, self.block, self.together = sizes, key, block, together
-        self.totals = np.add.reduceat(sizes, np.arange(0, len(sizes), block))
+    def __init__(self, sizes: np.ndarray, key: Key, starts: np.ndarray, together: int) -> None:
+        """sizes: one an entry, in the order in which they lie; starts: the first entry of each block."""
+        self.sizes, self.key, self.starts, self.together = sizes, key, starts, together
+        self.ends = np.append(starts[1:], len(sizes))
+        self.totals = np.add.reduceat(sizes, starts)
         self._lap = lru_cache(maxsize=2)(self._make_lap)
         self._group = lru_cache(maxsize=4)(self._make_group)
 
@@ -75,8 +76,7 @@ class Streamed:
         """The entries of a group in order, and the running size at which each begins."""
         blocks, starts = self._lap(lap)
         chosen = blocks[group * self.together : (group + 1) * self.together]
-        ends = np.minimum((chosen + 1) * self.block, len(self.sizes))
-        entries = np.concatenate([np.arange(b * self.block, end) for b, end in zip(chosen, ends, strict=True)])
+        entries = np.concatenate([np.arange(self.starts[block], self.ends[block]) for block in chosen])
         entries = self.key["lap", lap, "group", group].generator().permutation(entries)
         sizes = self.sizes[entries]
         return entries, starts[group] + np.cumsum(sizes) - sizes

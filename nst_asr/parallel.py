@@ -6,14 +6,18 @@ numbers, bit for bit, in each of them, so that their weights stay equal without 
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
 
-from nst_asr.ranks import RankError, local_rank, rank, world
+from nst_asr.ranks import RankError, rank, world
+
+V = TypeVar("V")
 
 _PATIENCE = timedelta(hours=1)  # one process may load data, or compile, while the others wait for it
 
@@ -33,25 +37,33 @@ class Group:
         distributed.all_reduce(total)
         return [float(value) for value in total]
 
+    def all(self, value: V) -> list[V]:
+        """The value that each process has, by rank. Waits for all of them."""
+        found = [value] * self.world
+        if self.world > 1:
+            distributed.all_gather_object(found, value)
+        return found
+
     def sum_named(self, values: Mapping[str, float]) -> dict[str, float]:
         """The sum of each value over the processes that have one of that name. Waits for all of them."""
-        if self.world == 1:
-            return dict(values)
-        parts: list[dict[str, float]] = [{}] * self.world
-        distributed.all_gather_object(parts, dict(values))
+        parts = self.all(dict(values))
         names = sorted({name for part in parts for name in part})
         return {name: sum(part.get(name, 0.0) for part in parts) for name in names}
 
-    def first(self, value: float) -> float:
+    def first(self, value: V) -> V:
         """Rank 0's value. Waits for all processes."""
-        return self.sum([value if self.rank == 0 else 0.0])[0]
+        return self.all(value)[0]
 
-    def agree(self, what: str, value: float) -> None:
+    def wait(self) -> None:
+        """Return when all processes have come here."""
+        self.all(None)
+
+    def agree(self, what: str, value: int) -> None:
         """Raise RankError unless all processes have the same value."""
-        squares, mean = self.sum([value * value, value / self.world])
-        if squares != value * value * self.world or mean != value:
+        found = self.all(value)
+        if any(other != value for other in found):
             raise RankError(
-                f"rank {self.rank} has {what} = {value:g}, the others {mean:g} on average: do all processes see the "
+                f"{what} differs between processes (rank 0, 1, ...: {', '.join(map(str, found))}): do they see the "
                 "same run folder and the same files?"
             )
 
@@ -71,14 +83,16 @@ class Group:
             parameter.grad = piece.view_as(parameter)
 
 
-def join() -> Group:
-    """The group of all processes that torchrun started, joined once in the life of a process."""
+def join(device: str = "cpu") -> Group:
+    """The group of all processes that torchrun started, joined once in the life of a process; `device`: its own."""
     if world() > 1 and not distributed.is_initialized():
-        if torch.cuda.is_available():
-            torch.cuda.set_device(local_rank() % torch.cuda.device_count())
+        on_gpu = torch.device(device).type == "cuda"
+        if on_gpu:
+            torch.cuda.set_device(device)
         # sums of a few numbers go over gloo, so that no GPU is waited for
-        backends = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        distributed.init_process_group(backends, timeout=_PATIENCE)
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=_PATIENCE)
+        # a process that ends with it open can be aborted, and torchrun would call the run failed
+        atexit.register(distributed.destroy_process_group)
     return Group(rank(), world())
 
 

@@ -23,7 +23,7 @@ def pieces(sizes: np.ndarray, number: int, most: float = np.inf) -> list[range]:
 
     sizes: ascending. The costliest piece costs as little as it can, where a piece costs its rows times the longest of
     them: padding is computed too. There are `number` pieces, or fewer where more would not be cheaper; twice, three
-    times ... as many where one would cost more than `most`, but for rows that do so alone.
+    times ... as many where one would cost more than `most`; where a single row does, none costs more than that row.
     """
     rounds = -(-len(_filled(sizes, most)) // number)
     low, high = float(sizes[-1]), float(len(sizes) * sizes[-1])

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _LOOK_EVERY = 0.1  # seconds
+_PARENT = os.getppid()  # asked at once: it may be gone by the time that something is waited for
 
 
 class RankError(RuntimeError):
@@ -42,12 +43,16 @@ def wait_for(paths: Iterable[Path]) -> None:
 
     torchrun ends all processes when one fails. Raises RankError where torchrun itself is gone, which nobody would tell.
     """
-    parent = os.getppid()
     for path in paths:
         while not path.exists():
-            if os.getppid() != parent:
-                raise RankError(f"rank {rank()}: the process that started it is gone, while it waited for {path}")
+            refuse_orphaned(f"while it waited for {path}")
             time.sleep(_LOOK_EVERY)
+
+
+def refuse_orphaned(when: str) -> None:
+    """Raise RankError where this is one of several processes and torchrun is gone, which may have begun anew."""
+    if world() > 1 and os.getppid() != _PARENT:
+        raise RankError(f"rank {rank()}: the process that started it is gone, {when}")
 
 
 def _number(name: str, alone: int) -> int:

@@ -84,7 +84,7 @@ def open_run(folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unl
         return Run(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _lock(folder)
-    _settle(folder / "plan.yaml", config.write(plan))
+    _settle(folder / "plan.yaml", plan)
     _settle_corpus(folder, data)
     content = plan.model_dump(mode="json")
     before = read_json(folder / "run.json") if (folder / "run.json").exists() else {}
@@ -144,27 +144,38 @@ def _lock(folder: Path) -> None:
     _LOCKS[path] = handle
 
 
-def _settle(path: Path, text: str) -> None:
+def _settle(path: Path, plan: config.Record) -> None:
     """Write the plan; refuse one under which results in the folder would have come out otherwise."""
+    text = config.write(plan)
     if not path.exists():
         write_text(path, text)
         return
-    old, new = config.load_yaml(path.read_text(encoding="utf-8")), config.load_yaml(text)
+    old, new = _completed(path, type(plan)), config.load_yaml(text)
     refuse_other_plan(path.parent, old, new)
     if old != new:
         write_text(path, text)
 
 
+def _completed(path: Path, kind: type[config.Record]) -> Any:
+    """The plan in a folder, with the defaults of keys that were not there yet when it was written."""
+    content = config.load_yaml(path.read_text(encoding="utf-8"))
+    try:
+        return config.load_yaml(config.write(config.parse(kind, content, str(path))))
+    except config.ConfigError:
+        return content  # keys of another version: what differs is told key by key
+
+
 def _settle_corpus(folder: Path, data: Mapping[str, Labeled | Unlabeled | Truth]) -> None:
     known = _described(folder)
-    used = {"truth": ("oracle",), "test": ("gen0/test.json",)}
+    used = {"truth": ("oracle",)}
     for name, part in data.items():
         digest = part.fingerprint
         changed = name in known and known[name]["fingerprint"] != digest
-        if changed and any((folder / made).exists() for made in used.get(name, ("gen0",))):
+        if changed and any((folder / made).exists() for made in used.get(name, (f"corpus/{name}.parquet", "gen0"))):
             raise StoreError(
                 f"{folder}: made with other data: the ids, sizes or labels of `{name}` have changed "
-                f"({known[name]['rows']} rows then, {len(part.rows)} now). Use another experiment folder."
+                f"({known[name]['rows']} rows then, {len(part.rows)} now). Use another experiment folder, "
+                "or move away corpus/, tokenizer/ and all that was made after them."
             )
         known[name] = {"rows": len(part.rows), "fingerprint": digest}
         if not isinstance(part, Truth):

@@ -9,7 +9,7 @@ from typing import Any
 from nst_asr.config import differences
 from nst_asr.store import StoreError
 
-_NEVER = ("workers",)  # changes how fast a run goes, never what it gives
+_NEVER = ("workers", "loaders", "checkpoint_every", "log_every")  # change how fast a run goes, never what it gives
 # what each key of a generation first decides
 _FIRST_USE = {
     "label": ("0-heard", "1-labels"),
@@ -26,7 +26,7 @@ def refuse_other_plan(folder: Path, old: Mapping[str, Any], new: Mapping[str, An
     lines = [
         f"{line}   (used by {made})"
         for name, made in _used(folder, old)
-        for line in differences(_at(old, name), _at(new, name), f"{name}.")
+        for line in differences(_deciding(_at(old, name)), _deciding(_at(new, name)), f"{name}.")
     ]
     if lines:
         shown = "\n  ".join(dict.fromkeys(lines))
@@ -43,7 +43,7 @@ def _used(folder: Path, plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     checked = ("corpus/labeled.parquet", "corpus/unlabeled.parquet")
     first = {"max_bad_share": checked, "check": checked, "tokenizer": ("tokenizer",)}
     for name in plan:
-        made = _first(folder, *first.get(name, ())) or teacher
+        made = _first(folder, *first[name]) if name in first else teacher
         if made and name not in ("generations", *_NEVER):
             yield name, made
     for place in range(len(plan["generations"])):
@@ -57,6 +57,13 @@ def _used(folder: Path, plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _first(folder: Path, *names: str) -> str | None:
     return next((name for name in names if (folder / name).exists()), None)
+
+
+def _deciding(content: Any) -> Any:
+    """A part of a plan without the keys that decide nothing."""
+    if isinstance(content, Mapping):
+        return {name: _deciding(value) for name, value in content.items() if name not in _NEVER}
+    return [_deciding(value) for value in content] if isinstance(content, list) else content
 
 
 def _at(content: Any, name: str) -> Any:

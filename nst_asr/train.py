@@ -76,7 +76,7 @@ def fit(objective: Objective[P], plan: FitPlan, folder: Path, key: Key, title: s
     gradient that is not finite.
     """
     _pin_threads(plan.threads)
-    group = join()
+    group = join(str(next(objective.model.parameters()).device))
     state = _State(objective.model, plan)
     start = state.resume(folder)
     group.agree("the update to go on from", start)
@@ -98,7 +98,7 @@ def fit(objective: Objective[P], plan: FitPlan, folder: Path, key: Key, title: s
 def drop_checkpoints(folder: Path) -> None:
     """Remove what only a resumption needed."""
     for path in _checkpoints(folder):
-        path.unlink(missing_ok=True)
+        path.unlink()
 
 
 def learning_rate(plan: FitPlan, update: int) -> float:
@@ -138,12 +138,12 @@ def _update(
         losses.append(loss.detach())
     group.add_gradients(state.model.parameters())
     norm = nn.utils.clip_grad_norm_(state.model.parameters(), state.plan.clip or math.inf)
-    # the only place where a GPU is waited for
     found = torch.stack([value.float().to(norm.device) for value in (*losses, norm)]).tolist()
     scalars = _summed(group, pieces, sum(found[:-1]))
     for name, value in (("loss", scalars["loss"]), ("gradient norm", found[-1])):
         if not math.isfinite(value):
-            raise TrainError(_not_finite(name, value, step, pieces, sum(found[:-1])))
+            ids = group.all([id for piece in pieces for id in piece.ids])  # all processes come here
+            raise TrainError(_not_finite(name, value, step, [id for part in ids for id in part]))
     rate = learning_rate(state.plan, step + 1)
     state.step(rate)
     return {"learning_rate": rate, "gradient_norm": found[-1], **scalars}
@@ -156,12 +156,9 @@ def _summed(group: Group, pieces: Sequence[Piece], loss: float) -> dict[str, flo
     return group.sum_named({"loss": loss, **amounts})
 
 
-def _not_finite(what: str, value: float, step: int, pieces: Sequence[Piece], own_loss: float) -> str:
-    ids = ", ".join(name for piece in pieces for name in piece.ids)
-    if what == "loss" and math.isfinite(own_loss):
-        ids = "what another process names"
+def _not_finite(what: str, value: float, step: int, ids: Sequence[str]) -> str:
     return (
-        f"the {what} of update {step + 1} is {value}; the batch holds {ids}. Look at these, lower "
+        f"the {what} of update {step + 1} is {value}; the batch holds {', '.join(ids)}. Look at these, lower "
         "fit.peak_rate or raise fit.warmup; the last checkpoint is kept"
     )
 
@@ -267,7 +264,8 @@ def _ahead(
 
 
 def _pin_threads(threads: int) -> None:
-    torch.set_num_threads(threads or max(1, len(os.sched_getaffinity(0)) // local_world()))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(threads or max(1, cores // local_world()))
 
 
 def _autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:

@@ -27,7 +27,7 @@ read_options() { # the command line, into the variables that `options` names
     esac
   done
   for number in stage stop_stage seed; do
-    [[ ${!number} =~ ^[0-9]+$ ]] || refuse "--${number//_/-} ${!number}: not a number"
+    [[ ${!number} =~ ^[0-9]*$ ]] || refuse "--${number//_/-} ${!number}: not a number"
   done
   [ "$stage" -le "$stop_stage" ] && [ "$stop_stage" -le "$last_stage" ] ||
     refuse "--stage $stage --stop-stage $stop_stage: stages are 0 to $last_stage, the first not after the last"

@@ -41,5 +41,5 @@ def test_the_whole_mixture_begins_where_the_curriculum_ends() -> None:
 
 
 def test_a_size_that_no_example_has_is_refused() -> None:
-    with pytest.raises(MixError, match=r"no labeled row is of size 0.5 or less, to begin with; the smallest is of 1"):
+    with pytest.raises(MixError, match=r"no labeled row is of size 0.5 or less, to begin with \(the smallest: 1\)"):
         Curriculum(example(), 20, Key(0), [Lesson(updates=3, size=0.5)])

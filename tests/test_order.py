@@ -12,9 +12,9 @@ SIZES = np.random.default_rng(0).integers(500, 20_000, 1003)
 TOTAL = int(SIZES.sum())
 ORDERS = {
     "indexed": Indexed(SIZES, Key(1)),
-    "streamed": Streamed(SIZES, Key(1), block=50, together=4),
-    "one group": Streamed(SIZES, Key(1), block=50, together=100),
-    "one entry a block": Streamed(SIZES, Key(1), block=1, together=1),
+    "streamed": Streamed(SIZES, Key(1), np.arange(0, 1003, 50), together=4),
+    "one group": Streamed(SIZES, Key(1), np.arange(0, 1003, 50), together=100),
+    "one entry a block": Streamed(SIZES, Key(1), np.arange(1003), together=1),
 }
 
 
@@ -50,7 +50,7 @@ def test_a_streamed_lap_reads_a_few_blocks_at_a_time_and_none_twice() -> None:
 
 def test_entering_a_streamed_lap_makes_one_group_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """A million entries: going on in the middle costs the sums of the blocks and one group."""
-    order = Streamed(np.full(1_000_000, 10), Key(0), block=1000, together=8)
+    order = Streamed(np.full(1_000_000, 10), Key(0), np.arange(0, 1_000_000, 1000), together=8)
     made: list[int] = []
     make = order._make_group
     monkeypatch.setattr(order, "_group", lambda lap, group: made.append(group) or make(lap, group))  # type: ignore[func-returns-value]
@@ -60,5 +60,5 @@ def test_entering_a_streamed_lap_makes_one_group_only(monkeypatch: pytest.Monkey
 
 
 def vars_of(order: Order, key: Key) -> dict[str, object]:
-    names = ("sizes",) if isinstance(order, Indexed) else ("sizes", "block", "together")
+    names = ("sizes",) if isinstance(order, Indexed) else ("sizes", "starts", "together")
     return {name: getattr(order, name) for name in names} | {"key": key}

@@ -40,6 +40,16 @@ class SpeechTrain(TrainPlan):
     model: ConformerPlan = ConformerPlan()
     noise: NoisePlan = NoisePlan()
 
+    @model_validator(mode="after")
+    def _lessons_end(self) -> Self:
+        taught = sum(lesson.updates for lesson in self.curriculum)
+        if taught >= self.fit.updates:
+            raise ValueError(
+                f"the curriculum takes {taught} of {self.fit.updates} updates, and none is left with noise; "
+                "shorten it, or raise fit.updates"
+            )
+        return self
+
 
 class Parts(Record):
     """The parts of a corpus, such as train-clean-100, that a recipe makes each set of."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from nst_asr import config
 from nst_asr.corpus import Corpus, Labeled, Truth, Unlabeled, guard
 from nst_asr.final import score_test
 from nst_asr.loop import noisy_student
-from nst_asr.mix import MixPlan, refuse_long
+from nst_asr.mix import MixPlan, mix, refuse_long
 from nst_asr.oracle import train_oracle
+from nst_asr.parallel import join
 from nst_asr.plan import expand
 from nst_asr.run import Run, logged_to, open_run
 from nst_asr.speech import audio, noise
@@ -51,6 +53,7 @@ def run_speech(
         for warning in warnings:
             log.warning("WARNING: %s", warning)
         run = open_run(exp, plan, data | ({"truth": known} if known else {}))
+        join(place).wait()  # what rank 0 refuses, no other process begins with
         usable = {name: _usable(run, name, part, plan) for name, part in data.items()}
         corpus, test = _corpus(usable)
         tokenizer = _tokenizer(run, corpus.labeled, plan.tokenizer)
@@ -117,6 +120,8 @@ def _refuse_impossible(corpus: Corpus, plan: SpeechPlan) -> None:
         refuse_long(corpus.labeled, generation.mix, generation.student.fit.batch)
     for trained in (plan.teacher, *(generation.student for generation in plan.generations)):
         noise.refuse_missing(trained.noise)
+        for lesson in trained.curriculum:
+            mix(corpus.labeled).up_to(lesson.size or math.inf)
 
 
 def read_plan(path: Path, settings: Sequence[str]) -> SpeechPlan:

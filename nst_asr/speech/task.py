@@ -53,8 +53,9 @@ class Speech:
 
         Utterances whose tokens do not fit their frames are left out, with their ids in the log.
         """
-        if join().first(is_finished(out)):  # killed between the last file and the renaming of the folder
-            drop_checkpoints(out)
+        if join(self.device).first(is_finished(out)):  # killed between the last file and the renaming of the folder
+            if not rank():
+                drop_checkpoints(out)
             return Model(out)
         started = self._load(init, plan) if init else None
         tokenizer, mean_and_deviation = (

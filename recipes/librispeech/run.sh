@@ -10,12 +10,14 @@
 #               conf/100-860.yaml
 # --corpus      the folder that holds the parts; without it LibriSpeech is downloaded to corpus/LibriSpeech
 # --exp         experiment folder; exp/librispeech-NAME unless given
+# --seed        instead of the configuration's
 # --data        folder of the manifests; EXP-manifests unless given
 # --oracle yes  stage 4 also trains on the pool's true transcripts, to see how far there is to go
 # --processes   one for each GPU (torchrun); 1 unless given
 # key=value     changes to the plan, such as teacher.fit.updates=500
 #
-# Every stage may be given again: what is done is not done twice, and a killed run goes on where it was.
+# Every stage may be given again: what is done is not done twice (but for the manifests, which take seconds), and a killed
+# run goes on where it was.
 set -euo pipefail
 
 recipe=$(cd "$(dirname "$0")" && pwd)
@@ -23,7 +25,7 @@ last_stage=6
 options='exp seed data config corpus oracle processes'
 paths='exp data corpus'
 exp=
-seed=0
+seed=                      # that of the configuration
 data=
 config=
 corpus=
@@ -42,6 +44,7 @@ done
 enter_repository
 exp=${exp:-exp/librispeech-$(basename "$config" .yaml)}
 exp=${exp#"$PWD"/}
+exp=${exp%/}
 data=${data:-$exp-manifests}
 config=${config#"$PWD"/}
 
@@ -50,9 +53,9 @@ part_folders() { # set: its folders, one a line
 }
 
 prepare() { # set options...: its manifest
-  local folders
-  folders=$(part_folders "$1")
-  mapfile -t folders <<< "$folders"
+  local lines folder folders=()
+  lines=$(part_folders "$1")
+  while IFS= read -r folder; do folders+=("$folder"); done <<< "$lines"
   nst-asr prepare librispeech "${folders[@]}" --out "$data/$1.tsv" "${@:2}"
 }
 
@@ -60,13 +63,17 @@ nst() { # one stage of the run
   local program=(nst-asr)
   [ "$processes" = 1 ] || program=(torchrun --standalone --nproc-per-node "$processes" -m nst_asr.cli)
   "${program[@]}" run "$config" --exp "$exp" --labeled "$data/labeled.tsv" --unlabeled "$data/unlabeled.tsv" \
-    --dev "$data/dev.tsv" --test "$data/test.tsv" "${truth[@]}" --only "$1" "seed=$seed" \
+    --dev "$data/dev.tsv" --test "$data/test.tsv" ${truth[@]+"${truth[@]}"} --only "$1" ${seed:+"seed=$seed"} \
     ${settings[@]+"${settings[@]}"}
 }
 
 if doing 0; then
   say 0 "the corpus, in ${corpus:-corpus/LibriSpeech}"
-  python recipes/librispeech/parts.py "$config" "${corpus:-corpus/LibriSpeech}" --download
+  if [ -n "$corpus" ]; then # one's own: only looked at
+    for set in labeled unlabeled dev test; do part_folders "$set" > /dev/null; done
+  else
+    python recipes/librispeech/parts.py "$config" corpus/LibriSpeech --download
+  fi
 fi
 if doing 1; then
   say 1 "manifests of labeled, unlabeled, dev and test speech, in $data"
@@ -75,7 +82,7 @@ if doing 1; then
   prepare unlabeled --unlabeled --truth "$data/unlabeled.truth.tsv"
 fi
 truth=()
-if [ -f "$data/unlabeled.truth.tsv" ]; then truth=(--truth "$data/unlabeled.truth.tsv"); fi
+if [ "$(head -n 2 "$data/unlabeled.truth.tsv" 2> /dev/null | wc -l)" -eq 2 ]; then truth=(--truth "$data/unlabeled.truth.tsv"); fi
 if doing 2; then
   say 2 "the tokenizer, learnt from the labeled transcripts"
   nst tokenizer
@@ -95,5 +102,5 @@ if doing 5; then
 fi
 if doing 6; then
   say 6 "results"
-  show_results "${truth[@]}"
+  show_results ${truth[@]+"${truth[@]}"}
 fi

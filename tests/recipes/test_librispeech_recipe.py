@@ -67,7 +67,7 @@ def test_a_part_that_is_not_there_is_named_with_those_that_are(corpus: Path, tmp
     assert "train-a, train-b" in missing.stderr
     nowhere = run(*words, "--stop-stage", "0")
     assert nowhere.returncode == 1
-    assert "train-c: not in" in nowhere.stderr
+    assert "train-c: no such part of the corpus" in nowhere.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Two processes under torchrun: the weights of one process, its labels, and nothing lost when they are killed."""
 
+import fcntl
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from benchmarks.kills import contents, kill
+from benchmarks.kills import below, contents, kill
 from nst_asr import cli
 from tests.speech import tones
 
@@ -33,7 +35,7 @@ def torchrun(arguments: list[str]) -> list[str]:
 
 def run(command: list[str]) -> str:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=environment, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -100,12 +102,43 @@ def test_two_processes_killed_at_any_moment_end_with_the_same_bytes(corpus: Path
 
 
 @pytest.mark.slow
-def test_one_bad_process_ends_all_and_torchrun_can_start_them_again(corpus: Path, tmp_path: Path) -> None:
-    """What rank 0 refuses, the other does not wait for."""
-    command = torchrun([*tones.arguments(corpus, tmp_path / "exp"), "--only", "test"])
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+def test_what_rank_0_refuses_no_other_process_begins_with(corpus: Path, tmp_path: Path) -> None:
+    exp = tmp_path / "exp"
+    exp.mkdir()
+    with (exp / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = torchrun(tones.arguments(corpus, exp))
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
     assert done.returncode != 0
-    assert "there is no model yet to score on test" in done.stderr
+    assert "another process is working in it" in done.stderr
+    assert [path.name for path in exp.rglob("*") if path.name not in ("run.log", ".lock")] == []
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_started_again_and_leaves_no_trace(corpus: Path, tmp_path: Path) -> None:
+    settings = ["teacher.fit.checkpoint_every=3", "--only", "teacher"]
+    run(torchrun([*tones.arguments(corpus, tmp_path / "whole"), *settings]))
+    command = torchrun([*tones.arguments(corpus, tmp_path / "killed"), *settings])
+    command[command.index("--standalone")] = "--max-restarts=3"
+    command.insert(command.index("--max-restarts=3"), "--standalone")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+    while process.poll() is None and not list((tmp_path / "killed").rglob("checkpoint-*.pt")):
+        time.sleep(0.002)
+    workers = below(process.pid)
+    os.kill(workers[-1], signal.SIGKILL)
+    assert process.wait(timeout=300) == 0
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_pieces_threads_and_recomputation_change_memory_and_no_more_than_rounding(corpus: Path, tmp_path: Path) -> None:
+    quiet = [*QUIET, "--only", "teacher", "teacher.curriculum=[{updates: 3}]"]
+    saving = ["max_duration=2.5", "loaders=3", "recompute=true"]
+    assert cli.main([*tones.arguments(corpus, tmp_path / "one"), *quiet]) == 0
+    settings = [f"teacher.fit.{each}" for each in saving]
+    assert cli.main([*tones.arguments(corpus, tmp_path / "saving"), *quiet, *settings]) == 0
+    assert 0 < furthest(weights(tmp_path / "one"), weights(tmp_path / "saving")) < 1e-4
 
 
 def killed_after(command: list[str], exp: Path, files: int) -> bool:
