@@ -123,6 +123,17 @@ class Torchaudio(nn.Module):
         return self.head(x), lengths
 
 
+def with_our_dropout(peer: SpeechBrain | Torchaudio) -> nn.Module:
+    """The peer without dropout where this package has none: in its convolutions and on attention weights."""
+    for name, module in peer.named_modules():
+        kind = type(module).__name__
+        if isinstance(module, nn.Dropout) and (name.startswith("front.front.") or name.endswith("dropout_att")):
+            module.p = 0.0
+        elif kind in ("MultiheadAttention", "RoPEMHA") and isinstance(getattr(module, "dropout", None), float):
+            module.dropout = 0.0
+    return peer
+
+
 def systems(shape: Shape) -> dict[str, Callable[[], nn.Module]]:
     """Name -> what makes the system; this package's first. SpeechBrain's parts only where it is installed."""
     found: dict[str, Callable[[], nn.Module]] = {
@@ -140,4 +151,9 @@ def systems(shape: Shape) -> dict[str, Callable[[], nn.Module]]:
         "SpeechBrain, relative": lambda: SpeechBrain(shape, "RelPosMHAXL"),
         "SpeechBrain, rotary": lambda: SpeechBrain(shape, "RoPEMHA"),
         "SpeechBrain, no positions": lambda: SpeechBrain(shape, "regularMHA"),
+        "torchaudio behind SpeechBrain's subsampling, our dropout": lambda: with_our_dropout(
+            Torchaudio(shape, SpeechBrainSubsampling(shape))
+        ),
+        "SpeechBrain, relative, our dropout": lambda: with_our_dropout(SpeechBrain(shape, "RelPosMHAXL")),
+        "SpeechBrain, no positions, our dropout": lambda: with_our_dropout(SpeechBrain(shape, "regularMHA")),
     }

@@ -34,7 +34,10 @@ def survive(block: Step, survival: float, x: Tensor, positions: Tensor, real: Te
     if survival == 1:
         return block(x, positions, real)
     # drawn on the CPU, so that the number of survivors is known without waiting for a GPU
-    alive = (torch.rand(len(x)) < survival).nonzero().squeeze(1).to(x.device)
+    drawn = (torch.rand(len(x)) < survival).nonzero().squeeze(1)
+    # a GPU's fused attention refuses an empty batch: where nobody survives, one is computed and counts nothing
+    scale = 1 / survival if len(drawn) else 0.0
+    alive = (drawn if len(drawn) else drawn.new_zeros(1)).to(x.device)
     chosen = x[alive]
     change = block(chosen, positions, None if real is None else real[alive]) - chosen
-    return x.to(change.dtype).index_add(0, alive, change, alpha=1 / survival)
+    return x.to(change.dtype).index_add(0, alive, change, alpha=scale)

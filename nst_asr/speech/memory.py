@@ -13,7 +13,7 @@ def keep_freed_memory() -> bool:
 
     A training step on a CPU allocates what the step before it freed. By default glibc hands large pieces back in
     between, and the system has to zero them again, page by page: about a sixth of a small Conformer's step. The price
-    is that the process stays as large as it once was. False where the C library is not glibc: nothing is changed.
+    is that the process stays as large as it once was. False where the C library is not glibc, or glibc refuses.
     """
     if not sys.platform.startswith("linux"):
         return False

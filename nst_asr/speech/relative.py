@@ -40,8 +40,8 @@ class RelativeAttention(nn.Module):
 
     The score of query i and key j is ((q_i + u) . k_j + (q_i + v) . W r_(i-j)) / sqrt(E), with r the sinusoid of the
     distance and u, v a learnt vector for each head: Dai et al. 2019 (Transformer-XL), section 3.3. Deviations: the
-    projections of queries, keys and values have biases; u and v start at zero. Dropout is on the module's output, as
-    in the paper; attention weights are not dropped.
+    projections of queries, keys and values have biases; u and v are each block's own, and start at zero. Dropout is on
+    the module's output, as in the paper; attention weights are not dropped.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -50,8 +50,9 @@ class RelativeAttention(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)
         self.distance = nn.Linear(width, width, bias=False)
-        self.content_bias = nn.Parameter(torch.zeros(heads, 1, width // heads))  # u
-        self.position_bias = nn.Parameter(torch.zeros(heads, 1, width // heads))  # v
+        # of one dimension, (H E,), as all biases, which no weight decay shrinks
+        self.content_bias = nn.Parameter(torch.zeros(width))  # u
+        self.position_bias = nn.Parameter(torch.zeros(width))  # v
         self.out = nn.Linear(width, width)
         self.dropout = Dropout(dropout)
 
@@ -62,12 +63,16 @@ class RelativeAttention(nn.Module):
         bias = self._by_distance(q, sinusoids)
         if real is not None:
             bias = bias.masked_fill(~real[:, None, None, :], float("-inf"))
-        y = functional.scaled_dot_product_attention(q + self.content_bias.to(q.dtype), k, v, attn_mask=bias)
+        content = q + self._of_heads(self.content_bias, q)
+        y = functional.scaled_dot_product_attention(content, k, v, attn_mask=bias)
         return self.dropout(self.out(y.transpose(1, 2).reshape(B, T, D)))  # type: ignore[no-any-return]
 
     def _by_distance(self, q: Tensor, sinusoids: Tensor) -> Tensor:
         """The positions' part of the scores, (q_i + v) . W r_(i-j) / sqrt(E), shape (B, H, T, T)."""
         E = q.shape[-1]
         r = self.distance(sinusoids.to(q.dtype)).view(-1, self.heads, E).permute(1, 2, 0)  # (H, E, 2 T)
-        scaled = (q + self.position_bias.to(q.dtype)) * E**-0.5
+        scaled = (q + self._of_heads(self.position_bias, q)) * E**-0.5
         return shift(scaled @ r)
+
+    def _of_heads(self, bias: Tensor, q: Tensor) -> Tensor:
+        return bias.view(self.heads, 1, -1).to(q.dtype)

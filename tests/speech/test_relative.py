@@ -39,8 +39,8 @@ def by_loops(module: RelativeAttention, x: Tensor) -> Tensor:
             scores = []
             for j in range(frames):
                 r = (module.distance.weight @ sinusoid(i - j, width))[part]
-                content = (q[i, part] + module.content_bias[h, 0]) @ k[j, part]
-                position = (q[i, part] + module.position_bias[h, 0]) @ r
+                content = (q[i, part] + module.content_bias[part]) @ k[j, part]
+                position = (q[i, part] + module.position_bias[part]) @ r
                 scores.append((content + position) / math.sqrt(size))
             heads.append(torch.stack(scores).softmax(0) @ v[:, part])
         rows.append(torch.cat(heads))
