@@ -118,8 +118,8 @@ class Conformer(nn.Module):
         Names of weights stay as they are. Subsampling, head and the draws of stochastic depth stay outside. The same
         result but for rounding, and for dropout, which a compiled block draws otherwise on a GPU.
         """
-        # what an earlier process compiled and torch 2.11 kept on disk was made for that process's lengths: attention then
-        # fails on others ("expected size ..., stride ...")
+        # what an earlier process compiled and torch 2.11 kept on disk was made for that process's lengths: on others,
+        # attention then fails ("expected size ..., stride ...")
         torch.compiler.config.force_disable_caches = True
         for block in self.blocks:
             block.compile(dynamic=True)
