@@ -18,7 +18,7 @@ from torchaudio.transforms import Resample
 
 from nst_asr.speech import mpeg
 from nst_asr.speech.containers import refuse_damage
-from nst_asr.speech.stored import View, locate
+from nst_asr.stored import View, locate
 
 log = logging.getLogger("nst_asr")
 

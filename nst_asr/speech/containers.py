@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import PurePath
 
-from nst_asr.speech.stored import Place, View
+from nst_asr.stored import Place, View
 
 _OGG_PAGE = 65307  # bytes of the longest
 _ENDLESS = 0x7FFF0000  # a RIFF size from here on was written by a stream that did not know its end

@@ -11,7 +11,7 @@ import mmap
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nst_asr.speech.stored import Place
+from nst_asr.stored import Place
 
 _KILOBITS_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # layer III of MPEG-1
 _KILOBITS_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)  # layer III of MPEG-2 and 2.5

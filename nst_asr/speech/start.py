@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nst_asr import config
 from nst_asr.corpus import Corpus, Labeled, Truth, Unlabeled, guard
+from nst_asr.device import usable_device
 from nst_asr.final import score_test
 from nst_asr.loop import noisy_student
 from nst_asr.mix import MixPlan, mix, refuse_long
@@ -18,7 +19,6 @@ from nst_asr.plan import expand
 from nst_asr.run import Run, logged_to, open_run
 from nst_asr.speech import audio, noise
 from nst_asr.speech.corpora.manifests import read_manifest, read_truth
-from nst_asr.speech.device import usable_device
 from nst_asr.speech.leakage import shared_audio
 from nst_asr.speech.plan import SpeechPlan
 from nst_asr.speech.task import Speech

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from nst_asr import config
+from nst_asr.device import usable_device
 from nst_asr.speech import ctc, decode
 from nst_asr.speech.audio import AudioError, read
-from nst_asr.speech.device import usable_device
 from nst_asr.speech.model import load
 from nst_asr.speech.plan import Decode
 

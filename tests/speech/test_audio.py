@@ -12,7 +12,7 @@ import soundfile
 
 from nst_asr.key import Key
 from nst_asr.speech.audio import AudioError, check, header, measured, pieces, read, refuse_if_too_many, resample
-from nst_asr.speech.stored import address
+from nst_asr.stored import address
 
 FORMATS: dict[str, dict[str, Any]] = {
     "wav": {},

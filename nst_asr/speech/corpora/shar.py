@@ -11,7 +11,7 @@ from typing import Any
 from nst_asr.speech.corpora.lhotse_manifests import cut_utterance, items, refuse_what_is_no_stretch
 from nst_asr.speech.corpora.rows import ManifestError
 from nst_asr.speech.corpora.utterance import Defect, Utterance
-from nst_asr.speech.stored import address
+from nst_asr.stored import address
 
 
 def shar(folder: Path) -> Iterator[Utterance | Defect]:

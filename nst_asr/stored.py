@@ -1,4 +1,4 @@
-"""Where the bytes of an audio file lie: a file of its own, or within an uncompressed tar; and a view of just these."""
+"""Where the bytes of an input lie: a file of its own, or within an uncompressed tar; and a view of just these."""
 
 from __future__ import annotations
 
