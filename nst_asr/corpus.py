@@ -135,7 +135,10 @@ def guard(
 def fingerprint(rows: pl.DataFrame) -> str:
     """A digest of a table's rows in order, independent of library versions."""
     digest = hashlib.blake2b(digest_size=12)
-    digest.update(rows.write_csv().encode())
+    lists = pl.selectors.list()
+    digest.update(
+        rows.with_columns(lists.cast(pl.List(pl.Float32)).cast(pl.List(pl.String)).list.join(" ")).write_csv().encode()
+    )
     return digest.hexdigest()
 
 

@@ -34,9 +34,10 @@ SCHEMA: dict[str, pl.DataType] = {
     "token_confidence": pl.List(pl.Float32()),  # in [0, 1], one a token; may be null
     "entropy_confidence": pl.Float32(),  # in [0, 1]: mean over tokens of 1 - entropy / log V
     "token_entropy_confidence": pl.List(pl.Float32()),  # the same for each token; may be null
-    "soft_index": pl.List(pl.Int32()),  # top-k soft target (images); null for speech
-    "soft_prob": pl.List(pl.Float16()),
+    "soft_index": pl.List(pl.Int32()),  # units of the k largest shares of a soft label (images); null for speech
+    "soft_prob": pl.List(pl.Float16()),  # their shares, which sum to 1
 }
+SOFT = ("soft_index", "soft_prob")
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,10 @@ class Labels:
         """The whole table, lazily, in the pool's order."""
         return pl.scan_parquet(self.paths())
 
-    def texts(self) -> pl.DataFrame:
-        """id and label alone, in the pool's order."""
-        return self.scan().select("id", "label").collect()
+    def targets(self) -> pl.DataFrame:
+        """What a student learns from, in the pool's order: id, label and, where the labeler gave some, soft labels."""
+        soft = self.scan().select(pl.col("soft_index").is_not_null().any()).collect().item()
+        return self.scan().select("id", "label", *(SOFT if soft else ())).collect()
 
 
 def cut(pool: Unlabeled, block: int) -> list[Block]:

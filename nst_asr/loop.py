@@ -41,7 +41,7 @@ def noisy_student(task: Task[T, D], corpus: Corpus, plan: Plan[T, D], run: Run) 
         copies = steps.balance(run, f"{at}/3-copies.parquet", labels, verdicts, shares, generation.balance, here)
 
         # the student is noised, and never sees a label that the filter rejected
-        data = mix(corpus.labeled, corpus.unlabeled, labels.texts(), copies, generation.mix)
+        data = mix(corpus.labeled, corpus.unlabeled, labels.targets(), copies, generation.mix)
         init = models[teacher].path if generation.init == "teacher" else None
         models.append(steps.train(run, task, f"{at}/4-student", data, generation.student, init, here))
         scores.append(steps.score(run, task, f"{at}/5-score.json", models[number], corpus.dev, plan))

@@ -20,19 +20,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nst_asr.config import Record
 from nst_asr.corpus import Labeled, Unlabeled, fingerprint
 from nst_asr.key import Key
+from nst_asr.labels import SOFT
 from nst_asr.order import Indexed, Order, Streamed
 from nst_asr.pieces import bounds
 
 SourceName = Literal["labeled", "pseudo"]
+_DEFAULT_SHARE = 0.6
 
 
 class MixError(ValueError):
@@ -42,16 +44,37 @@ class MixError(ValueError):
 class MixPlan(Record):
     """How labeled and pseudo-labeled data share a batch."""
 
-    pseudo_share: float = Field(0.6, ge=0, lt=1)  # of each batch's seconds; Park et al. 2020: 0.6 early, 0.8 late
+    # of each batch's seconds (or images); Park et al. 2020: 0.6 early, 0.8 late
+    pseudo_share: float = Field(_DEFAULT_SHARE, ge=0, lt=1)
+    ratio: float | None = Field(
+        None, gt=0
+    )  # the same said another way: pseudo-labeled to one labeled (Xie et al. 2020)
+    pooled: bool = False  # each row as often as any other, whatever its source: the share follows from the sizes
     window: int = Field(16, ge=1)  # batches among which rows are sorted by size
     order: Literal["indexed", "streamed"] = "indexed"  # streamed: read block by block, for what no page cache holds
     block: int = Field(1000, ge=1)  # streamed: rows that lie together in the manifest, such as those of a shard
     together: int = Field(8, ge=1)  # streamed: blocks that are read at the same time, their rows shuffled
 
+    @model_validator(mode="after")
+    def _share_is_said_once(self) -> Self:
+        said = [name for name in ("pseudo_share", "ratio", "pooled") if name in self.model_fields_set]
+        given = [name for name in said if getattr(self, name) not in (None, False, _DEFAULT_SHARE)]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} both say how much of a batch is pseudo-labeled; give one of them")
+        return self
+
+    @property
+    def share(self) -> float:
+        """Of each batch's size that is pseudo-labeled, unless the sources are pooled."""
+        return self.pseudo_share if self.ratio is None else self.ratio / (1 + self.ratio)
+
 
 @dataclass(frozen=True)
 class Source:
-    """Rows of one kind: id, size, group, label and the task's own columns; copies (>= 1) and weights, one a row."""
+    """Rows of one kind: id, size, group, label and the task's own columns; copies (>= 1) and weights, one a row.
+
+    Pseudo-labeled rows whose labeler gave soft labels have these too, as soft_index and soft_prob.
+    """
 
     name: SourceName
     rows: pl.DataFrame
@@ -75,9 +98,11 @@ class Mix:
     @property
     def fingerprint(self) -> str:
         """A digest of rows, labels, copies and weights."""
-        columns = ("id", "size", "group", "label")
+        columns = ("id", "size", "group", "label", *SOFT)
         tables = [
-            source.rows.select(columns).with_columns(copies=pl.Series(source.copies), weight=pl.Series(source.weights))
+            source.rows.select(name for name in columns if name in source.rows.columns).with_columns(
+                copies=pl.Series(source.copies), weight=pl.Series(source.weights)
+            )
             for source in self.sources
         ]
         return "-".join(map(fingerprint, tables))
@@ -86,7 +111,16 @@ class Mix:
         """The share of a batch's size that comes from `source`."""
         if len(self.sources) == 1:
             return 1.0
-        return self.plan.pseudo_share if source.name == "pseudo" else 1 - self.plan.pseudo_share
+        if self.plan.pooled:
+            return source.hours / sum(each.hours for each in self.sources)
+        return self.plan.share if source.name == "pseudo" else 1 - self.plan.share
+
+    def only(self, name: SourceName) -> Mix:
+        """The same with one of its sources alone. Raises MixError where it has none of that name."""
+        chosen = tuple(source for source in self.sources if source.name == name)
+        if not chosen:
+            raise MixError(f"there are no {name} rows in this mixture; raise mix.pseudo_share")
+        return replace(self, sources=chosen)
 
     def without(self, ids: set[str]) -> Mix:
         """The same without the rows named: those a model cannot be trained on."""
@@ -102,6 +136,16 @@ class Mix:
                     "raise the size of that lesson of the curriculum"
                 )
         return replace(self, sources=tuple(_only(source, source.rows["size"] <= size) for source in self.sources))
+
+
+@dataclass(frozen=True)
+class Portion:
+    """What one source gives to one batch, an entry for each row drawn: places in the source, copies, laps."""
+
+    source: Source
+    rows: np.ndarray
+    copies: np.ndarray
+    laps: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -129,20 +173,21 @@ def mix(
 ) -> Mix:
     """The training data: all labeled rows and, of the pool, the rows that have copies, with their pseudo-labels.
 
-    labels: the label table (id, label), copies: (copies, weight), both row for row in the pool's order.
+    labels: of the label table id, label and, where there are soft labels, these; copies: (copies, weight); both row for
+    row in the pool's order.
     """
     ones = np.ones(len(labeled.rows))
     places = np.arange(len(labeled.rows))
     sources = [Source("labeled", labeled.rows, ones.astype(np.int64), ones.astype(np.float32), places)]
     plan = plan or MixPlan(pseudo_share=0.0)
-    if pool is not None and labels is not None and plan.pseudo_share > 0:
+    if pool is not None and labels is not None and plan.share > 0:
         sources.append(_pseudo(pool, labels, copies))
     return Mix(tuple(sources), plan)
 
 
 def refuse_long(labeled: Labeled, plan: MixPlan, size: float) -> None:
     """Raise MixError where a labeled row is larger than the labeled share of a batch of `size`: it cannot be drawn."""
-    _refuse_long(labeled.rows, "labeled", _milli(size * (1 - plan.pseudo_share)))
+    _refuse_long(labeled.rows, "labeled", _milli(size * (1 - plan.share)))
 
 
 def _refuse_long(rows: pl.DataFrame, name: str, budget: int) -> None:
@@ -160,7 +205,7 @@ def _pseudo(pool: Unlabeled, labels: pl.DataFrame, copies: pl.DataFrame | None) 
     counts = np.ones(len(labels), np.int64) if copies is None else copies["copies"].to_numpy().astype(np.int64)
     weights = np.ones(len(labels), np.float32) if copies is None else copies["weight"].to_numpy().astype(np.float32)
     chosen = counts > 0
-    rows = pool.rows.with_columns(labels["label"]).filter(pl.Series(chosen))
+    rows = pool.rows.hstack(labels.drop("id")).filter(pl.Series(chosen))
     return Source("pseudo", rows, counts[chosen], weights[chosen], np.flatnonzero(chosen))
 
 
@@ -193,9 +238,13 @@ class Batches:
 
     def __getitem__(self, step: int) -> list[Draw]:
         """The rows of batch `step` (counted from 0), labeled ones first."""
+        return [draw for portion in self.portions(step) for draw in _draws(portion)]
+
+    def portions(self, step: int) -> list[Portion]:
+        """The same as arrays, source by source: for batches of many small rows."""
         number, place = divmod(step, self.window)
         slot = int(self.key["slots", number].generator().permutation(self.window)[place])
-        return [draw for stream in self.streams for draw in stream.batch(number, slot, self.window)]
+        return [stream.batch(number, slot, self.window) for stream in self.streams]
 
 
 class _Stream:
@@ -213,14 +262,10 @@ class _Stream:
         self.order = _order(self.sizes, source.places[self.row], plan, key)
         self._window = lru_cache(maxsize=2)(self._make_window)
 
-    def batch(self, number: int, slot: int, window: int) -> list[Draw]:
+    def batch(self, number: int, slot: int, window: int) -> Portion:
         entries, laps, bounds = self._window(number, window)
-        places = range(bounds[slot], bounds[slot + 1])
-        return [self._draw(int(entries[place]), int(laps[place])) for place in places]
-
-    def _draw(self, entry: int, lap: int) -> Draw:
-        row = int(self.row[entry])
-        return Draw(self.source, row, int(self.copy[entry]), lap, float(self.source.weights[row]))
+        here = slice(bounds[slot], bounds[slot + 1])
+        return Portion(self.source, self.row[entries[here]], self.copy[entries[here]], laps[here])
 
     def _refuse(self) -> None:
         if not self.total:
@@ -238,6 +283,12 @@ class _Stream:
         by_size = np.argsort(self.sizes[entries], kind="stable")
         entries = entries[by_size]
         return entries, lap_of[by_size], bounds(self.sizes[entries], window)
+
+
+def _draws(portion: Portion) -> list[Draw]:
+    source, weights = portion.source, portion.source.weights[portion.rows]
+    numbers = zip(portion.rows, portion.copies, portion.laps, weights, strict=True)
+    return [Draw(source, int(row), int(copy), int(lap), float(weight)) for row, copy, lap, weight in numbers]
 
 
 def _order(sizes: np.ndarray, places: np.ndarray, plan: MixPlan, key: Key) -> Order:

@@ -24,17 +24,21 @@ class FitPlan(Record):
     """How a model's weights are found. An update is one optimiser step on one batch."""
 
     updates: int = Field(ge=1)
-    batch: float = Field(gt=0)  # seconds of audio (or images) in one update
+    batch: float = Field(gt=0)  # seconds of audio (or images) in one update, pseudo-labeled ones included
     accumulate: int = Field(1, ge=1)  # pieces a process computes its part of a batch in; saves memory
     loaders: int = Field(1, ge=1)  # threads of each process that read the examples of a batch
     recompute: bool = False  # activation checkpointing: blocks are computed again in the backward pass; saves memory
     compile: bool = False  # torch.compile of the model's blocks; pays on a GPU, after minutes of compiling
     peak_rate: float = Field(1e-3, gt=0)  # learning rate at the end of warm-up
     warmup: int = Field(100, ge=0)  # updates
-    decay: Literal["cosine", "inverse_sqrt"] = "cosine"
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.98, ge=0, lt=1)  # Gulati et al. 2020, section 3.2; their epsilon is 1e-9, here 1e-8
-    weight_decay: float = Field(1e-2, ge=0)  # AdamW; on matrices only
+    decay: Literal["cosine", "inverse_sqrt", "exponential"] = "cosine"
+    decay_rate: float = Field(0.97, gt=0, le=1)  # exponential: what the rate is multiplied by, in steps
+    decay_every: int = Field(1000, ge=1)  # exponential: updates from one step to the next
+    optimizer: Literal["adamw", "sgd", "rmsprop"] = "adamw"
+    beta1: float = Field(0.9, ge=0, lt=1)  # adamw
+    beta2: float = Field(0.98, ge=0, lt=1)  # adamw; Gulati et al. 2020, section 3.2; their epsilon is 1e-9, here 1e-8
+    momentum: float = Field(0.9, ge=0, lt=1)  # sgd (Nesterov's) and rmsprop
+    weight_decay: float = Field(1e-2, ge=0)  # on matrices only; decoupled from the gradient in adamw alone
     clip: float | None = Field(1.0, gt=0)  # largest gradient norm; null: none is clipped
     ema: float = Field(0.0, ge=0, lt=1)  # decay of the moving average of the weights, kept in float32; 0 = none
     average: int = Field(1, ge=1)  # the model is the mean of this many snapshots, the last being the final one
@@ -53,6 +57,21 @@ class FitPlan(Record):
                 f"average = {self.average} snapshots every {self.average_every} updates do not fit into "
                 f"updates = {self.updates}; take fewer, or closer ones"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _settings_are_used(self) -> Self:
+        uses = {
+            "beta1": self.optimizer == "adamw",
+            "beta2": self.optimizer == "adamw",
+            "momentum": self.optimizer != "adamw",
+            "decay_rate": self.decay == "exponential",
+            "decay_every": self.decay == "exponential",
+        }
+        for name in self.model_fields_set & {name for name, used in uses.items() if not used}:
+            if (value := getattr(self, name)) != FitPlan.model_fields[name].default:
+                owner = f"decay = {self.decay}" if name.startswith("decay") else f"optimizer = {self.optimizer}"
+                raise ValueError(f"{name} = {value:g} has no effect where {owner}; leave it out")
         return self
 
 

@@ -21,6 +21,7 @@ from nst_asr.parallel import Group, join
 from nst_asr.plan import FitPlan
 from nst_asr.progress import Progress
 from nst_asr.ranks import local_world
+from nst_asr.rmsprop import RMSprop
 from nst_asr.store import written_aside
 
 log = logging.getLogger("nst_asr")
@@ -106,12 +107,15 @@ def learning_rate(plan: FitPlan, update: int) -> float:
 
     Linear up to `peak_rate` over `warmup` updates, then peak * sqrt(warmup / update) (Vaswani et al. 2017, section
     5.3, with its peak given), or half a cosine down to zero after the last update (Loshchilov and Hutter 2017,
-    without restarts).
+    without restarts), or multiplied by `decay_rate` after every `decay_every` updates, warm-up included (Tan and Le
+    2019, EfficientNet).
     """
     if update <= plan.warmup:
         return plan.peak_rate * update / plan.warmup
     if plan.decay == "inverse_sqrt":
         return plan.peak_rate * math.sqrt(max(plan.warmup, 1) / update)
+    if plan.decay == "exponential":
+        return plan.peak_rate * plan.decay_rate ** ((update - 1) // plan.decay_every)
     done = (update - plan.warmup) / max(plan.updates - plan.warmup + 1, 1)
     return plan.peak_rate * 0.5 * (1 + math.cos(math.pi * done))
 
@@ -168,10 +172,7 @@ class _State:
 
     def __init__(self, model: nn.Module, plan: FitPlan) -> None:
         self.model, self.plan = model, plan
-        matrices = [p for p in model.parameters() if p.ndim >= 2]
-        others = [p for p in model.parameters() if p.ndim < 2]
-        groups = [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(plan.beta1, plan.beta2), fused=True)
+        self.optimizer = _optimizer(model, plan)
         self.ema = _float32(model) if plan.ema else {}
         self.snapshots: list[dict[str, Tensor]] = []
 
@@ -232,6 +233,18 @@ class _State:
             log.info("going on after update %d of %d", content["update"], self.plan.updates)
             return int(content["update"])
         return 0
+
+
+def _optimizer(model: nn.Module, plan: FitPlan) -> torch.optim.Optimizer:
+    """The plan's optimiser over the weights that are to change; the learning rate is set at every update."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    matrices, others = [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    if plan.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=0.0, momentum=plan.momentum, nesterov=plan.momentum > 0, fused=True)
+    if plan.optimizer == "rmsprop":
+        return RMSprop(groups, momentum=plan.momentum)
+    return torch.optim.AdamW(groups, lr=0.0, betas=(plan.beta1, plan.beta2), fused=True)
 
 
 def _float32(model: nn.Module) -> dict[str, Tensor]:
