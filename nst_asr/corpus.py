@@ -9,6 +9,8 @@ from functools import cached_property
 
 import polars as pl
 
+from nst_asr.terms import Terms
+
 _IDENTITY = ("id", "size", "group", "label")
 _REQUIRED = {"id": pl.String, "size": pl.Float32, "group": pl.String}
 
@@ -101,14 +103,21 @@ class Truth:
 
 
 def guard(
-    corpus: Corpus, test: Labeled | None = None, *, allow_overlap: bool = False, also: Sequence[str] = ()
+    corpus: Corpus,
+    test: Labeled | None = None,
+    *,
+    allow_overlap: bool = False,
+    also: Sequence[str] = (),
+    terms: Terms | None = None,
 ) -> list[str]:
     """Warnings about leakage between the sets. Raises CorpusError where there is any, unless `allow_overlap`.
 
     No id may occur in two sets, whatever is allowed. No group (speaker) of the training data, labeled or unlabeled,
     may occur in dev or test: a student that has heard the test speakers, even without their transcripts, is measured
-    too well. Where speakers are not known the guard says that it cannot see. `also` is what a task found besides.
+    too well. Where groups are to be expected and not known the guard says that it cannot see. `also` is what a task
+    found besides; `terms` are its words.
     """
+    terms = terms or Terms()
     held_out = [corpus.dev, *([test] if test else [])]
     sets: list[Labeled | Unlabeled] = [corpus.labeled, corpus.unlabeled, *held_out]
     for place, first in enumerate(sets):
@@ -118,7 +127,7 @@ def guard(
         warning
         for seen in (corpus.labeled, corpus.unlabeled)
         for held in held_out
-        if (warning := _shared_groups(seen, held))
+        if (warning := _shared_groups(seen, held, terms.group))
     ]
     if found and not allow_overlap:
         raise CorpusError(
@@ -126,9 +135,9 @@ def guard(
             "that error rates will look better than they are."
         )
     return found + [
-        f"the speakers of {part.name} are not all known: whether they occur in other sets cannot be seen"
+        f"the {terms.group}s of {part.name} are not all known: whether they occur in other sets cannot be seen"
         for part in sets
-        if part.rows["group"].null_count()
+        if terms.groups_expected and part.rows["group"].null_count()
     ]
 
 
@@ -168,9 +177,9 @@ def _refuse_shared_ids(first: Labeled | Unlabeled, second: Labeled | Unlabeled) 
         )
 
 
-def _shared_groups(seen: Labeled | Unlabeled, held: Labeled | Unlabeled) -> str | None:
+def _shared_groups(seen: Labeled | Unlabeled, held: Labeled | Unlabeled, group: str) -> str | None:
     shared = sorted(set(seen.rows["group"].drop_nulls()) & set(held.rows["group"].drop_nulls()))
     if not shared:
         return None
     names = ", ".join(shared[:5]) + (", ..." if len(shared) > 5 else "")
-    return f"{len(shared)} speakers of {seen.name} also occur in {held.name}: {names}"
+    return f"{len(shared)} {group}s of {seen.name} also occur in {held.name}: {names}"

@@ -36,7 +36,8 @@ def report(run: Path, truth: Truth | None = None) -> Path:
     context = {
         "results": results,
         "verdict": verdict(results),
-        "heading": results_table.HEADING,
+        "heading": results_table.heading(results),
+        "terms": results_table.terms_of(results),
         "rows": results_table.rows_of(results),
         "conclusions": results_table.conclusions(results),
         "generations": [_generation(run, entry, images) for entry in results["generations"] if entry["labels"]],
@@ -76,7 +77,6 @@ def _environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["percent"] = results_table.percent
-    environment.filters["hours"] = results_table.hours
     return environment
 
 

@@ -20,7 +20,7 @@ from nst_asr.store import StoreError, read_json, write_json
 from nst_asr.verdicts import KEPT
 
 SCHEMA = 1  # grows when a key changes its meaning or goes away; new keys do not count
-_ABOUT = ("recipe", "seed", "command", "commit", "versions", "hardware", "corpus")
+_ABOUT = ("recipe", "seed", "command", "commit", "versions", "hardware", "corpus", "terms")
 # what the teacher that is trained on labeled data alone has in the place of labels
 _NO_LABELS: dict[str, Any] = {
     **{"labels": 0, "kept_rows": 0, "kept_hours": 0.0, "copies": 0, "copied_hours": 0.0},

@@ -6,36 +6,53 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
 from typing import Any
 
+from nst_asr.terms import Terms
+
 Results = Mapping[str, Any]
 
 NONE = "-"
-HEADING = (
-    "generation",
-    "hours labeled",
-    "hours kept",
-    "error of kept labels",
-    "dev WER [95 % interval]",
-    "test WER",
-    "seconds",
-)
 _LEGEND = (
-    "generation 0 is the teacher, trained on the transcribed hours alone; hours labeled: by the generation before;",
+    "generation 0 is the teacher, trained on the {given} alone; {amount} labeled: by the generation before;",
     "oracle: trained on the true labels; error of kept labels: against the truth that the training never sees",
 )
 
 
 def table(results: Results) -> str:
     """One row a generation, the oracle below them, then how much lower the last student's error rate is."""
-    rows = [HEADING, *rows_of(results)]
+    rows = [heading(results), *rows_of(results)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", *_LEGEND, "", *conclusions(results)])
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", *legend(results), "", *conclusions(results)])
+
+
+def terms_of(results: Results) -> Terms:
+    """The words of the task that the results are of."""
+    return Terms(**(results.get("terms") or {}))
+
+
+def heading(results: Results) -> tuple[str, ...]:
+    """The titles of the columns of `rows_of`."""
+    columns = _columns(terms_of(results))
+    return (*columns[:4], f"{columns[4]} [95 % interval]", *columns[5:])
+
+
+def _columns(terms: Terms) -> tuple[str, ...]:
+    amounts = (f"{terms.amount} labeled", f"{terms.amount} kept", "error of kept labels")
+    return ("generation", *amounts, f"dev {terms.error}", f"test {terms.error}", "seconds")
+
+
+def legend(results: Results) -> list[str]:
+    """What the columns mean."""
+    terms = terms_of(results)
+    given = "transcribed hours" if terms.amount == "hours" else f"labeled {terms.amount}"
+    return [line.format(given=given, amount=terms.amount) for line in _LEGEND]
 
 
 def rows_of(results: Results) -> list[tuple[str, ...]]:
     """The cells of each row, as text; rates become percent here and not before."""
-    rows = [_row(str(entry["generation"]), entry) for entry in results["generations"]]
-    return rows + ([_row("oracle", results["oracle"])] if results["oracle"] else [])
+    terms = terms_of(results)
+    rows = [_row(str(entry["generation"]), entry, terms) for entry in results["generations"]]
+    return rows + ([_row("oracle", results["oracle"], terms)] if results["oracle"] else [])
 
 
 def conclusions(results: Results) -> list[str]:
@@ -46,11 +63,6 @@ def conclusions(results: Results) -> list[str]:
 def percent(rate: float | None, digits: int = 2) -> str:
     """A rate as percent; a dash for None."""
     return NONE if rate is None else f"{100 * rate:.{digits}f} %"
-
-
-def hours(number: float) -> str:
-    """Hours with two decimals; below one hour with three."""
-    return f"{number:.3f}" if number < 1 else f"{number:.2f}"
 
 
 def bounds(low: float | None, high: float | None, digits: int = 1) -> str:
@@ -74,9 +86,9 @@ def markdown(runs: Sequence[Results], title: str) -> str:
         for number in range(max(len(run["generations"]) for run in runs))
     ]
     entries.append(("oracle", [run["oracle"] for run in runs if run["oracle"]]))
-    rows = [_spread_row(name, found, len(runs)) for name, found in entries if found]
-    heading = ["generation", "hours labeled", "hours kept", "error of kept labels", "dev WER", "test WER", "seconds"]
-    parts = [f"## {title}", _grid([heading, *rows]), _over_runs(runs), _reproduction(runs)]
+    terms = terms_of(runs[0])
+    rows = [_spread_row(name, found, len(runs), terms) for name, found in entries if found]
+    parts = [f"## {title}", _grid([_columns(terms), *rows]), _over_runs(runs), _reproduction(runs)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -95,7 +107,8 @@ def by_run(runs: Mapping[str, Results], title: str) -> str:
     known = [run["recovery_rate"]["rate"] for run in runs.values() if run["recovery_rate"]]
     known = [rate for rate in known if rate is not None]
     found = f"Recovery rate: {_spread(known)} over {len(known)} of {len(runs)} runs." if known else "No recovery rate."
-    return f"## {title}\n\nWER on test.\n\n{_grid(rows)}\n\n{found}\n\n{_reproduction(list(runs.values()))}\n"
+    error = terms_of(next(iter(runs.values()))).error
+    return f"## {title}\n\n{error} on test.\n\n{_grid(rows)}\n\n{found}\n\n{_reproduction(list(runs.values()))}\n"
 
 
 def variants(whole: Sequence[Results], others: Mapping[str, Sequence[Results]], title: str) -> str:
@@ -104,8 +117,8 @@ def variants(whole: Sequence[Results], others: Mapping[str, Sequence[Results]], 
     Raises ValueError for a variant's run whose seed or generation the whole recipe has not been run with.
     """
     by_seed = {run["seed"]: run for run in whole}
-    heading = ["variant", "generation", "test WER", "fewer errors than the teacher", "against the whole recipe, points"]
-    rows = [heading]
+    error = f"test {terms_of(whole[0]).error}"
+    rows = [["variant", "generation", error, "fewer errors than the teacher", "against the whole recipe, points"]]
     numbers = sorted({len(run["generations"]) - 1 for runs in others.values() for run in runs})
     rows += [_variant_row("whole recipe", number, whole, by_seed) for number in numbers]
     rows += [_variant_row(name, len(runs[0]["generations"]) - 1, runs, by_seed) for name, runs in others.items()]
@@ -129,13 +142,13 @@ def _variant_row(name: str, number: int, runs: Sequence[Results], whole: Mapping
     return [name, str(number), _spread(rates), _spread(fewer), points]
 
 
-def _row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(name: str, entry: Mapping[str, Any], terms: Terms) -> tuple[str, ...]:
     student = entry.get("labels", 0) > 0
     dev, test, error = entry["dev"], entry["test"], entry.get("label_error")
     return (
         name,
-        hours(entry["hours"]) if "hours" in entry else NONE,
-        hours(entry["kept_hours"]) if student else NONE,
+        terms.count(entry["hours"]) if "hours" in entry else NONE,
+        terms.count(entry["kept_hours"]) if student else NONE,
         percent(error["after"]["rate"]) if error else NONE,
         f"{percent(dev['rate'])} {bounds(dev['low'], dev['high'])}",
         percent(test["rate"]) if test else NONE,
@@ -146,7 +159,7 @@ def _row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
 def _reduction(results: Results) -> str:
     found = results["relative_reduction"]
     if not found or found["rate"] is None:
-        return "relative WER reduction: none to tell, there is no student or the teacher makes no errors"
+        return f"relative {terms_of(results).error} reduction: none to tell, there is no student or the teacher makes no errors"
     last, more = results["generations"][-1]["generation"], found["rate"] < 0
     change = f"{percent(abs(found['rate']), 1)} {'MORE' if more else 'fewer'} errors than the teacher"
     difference = found["comparison"]
@@ -166,15 +179,16 @@ def _recovery(results: Results) -> str:
     return f"recovery rate: {percent(found['rate'], 1)} {bounds(found['low'], found['high'])} {way}"
 
 
-def _spread_row(name: str, entries: Sequence[Mapping[str, Any]], runs: int) -> list[str]:
+def _spread_row(name: str, entries: Sequence[Mapping[str, Any]], runs: int, terms: Terms) -> list[str]:
     def spread(value: Callable[[Mapping[str, Any]], float | None], scale: float, digits: int) -> str:
         return _spread([number for entry in entries if (number := value(entry)) is not None], scale, digits)
 
     students = any(entry.get("labels", 0) for entry in entries)
+    scale, digits = 3600 / terms.unit, 0 if terms.unit == 1 else 3
     return [
         name if len(entries) == runs else f"{name} ({len(entries)} of {runs} runs)",
-        spread(lambda entry: entry.get("hours"), 1, 3),
-        spread(lambda entry: entry["kept_hours"], 1, 3) if students else NONE,
+        spread(lambda entry: entry.get("hours"), scale, digits),
+        spread(lambda entry: entry["kept_hours"], scale, digits) if students else NONE,
         spread(lambda entry: (entry.get("label_error") or {}).get("after", {}).get("rate"), 100, 2),
         spread(lambda entry: entry["dev"]["rate"], 100, 2),
         spread(lambda entry: entry["test"]["rate"] if entry["test"] else None, 100, 2),
@@ -199,7 +213,10 @@ def _grid(rows: Sequence[Sequence[str]]) -> str:
 def _over_runs(runs: Sequence[Results]) -> str:
     """What the runs say together of the last student, and each run by itself."""
     lines = []
-    for name, key in (("Relative WER reduction", "relative_reduction"), ("Recovery rate", "recovery_rate")):
+    for name, key in (
+        (f"Relative {terms_of(runs[0]).error} reduction", "relative_reduction"),
+        ("Recovery rate", "recovery_rate"),
+    ):
         found = [run[key] for run in runs if run[key] and run[key]["rate"] is not None]
         on = " and ".join(sorted({fact["on"] for fact in found}))
         each = ", ".join(percent((run[key] or {}).get("rate"), 1) for run in runs)

@@ -24,6 +24,7 @@ from nst_asr.corpus import Labeled, Truth, Unlabeled
 from nst_asr.ranks import rank, wait_for
 from nst_asr.settle import refuse_other_plan
 from nst_asr.store import StoreError, explained, json_text, once, part_of, read_json, write_json, write_text
+from nst_asr.terms import Terms
 
 log = logging.getLogger("nst_asr")
 
@@ -74,7 +75,9 @@ class Run:
             file.write("\n" * _ends_mid_line(self.folder / "steps.jsonl") + json.dumps(line) + "\n")
 
 
-def open_run(folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unlabeled | Truth]) -> Run:
+def open_run(
+    folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unlabeled | Truth], terms: Terms | None = None
+) -> Run:
     """The run folder, made or found again, and locked as long as this process lives.
 
     Raises StoreError where it holds results of another plan or of other data, or where another run works in it. Under
@@ -97,6 +100,7 @@ def open_run(folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unl
         "versions": before.get("versions") or _versions(),
         "hardware": before.get("hardware") or _hardware(),
         "corpus": _described(folder),
+        "terms": (terms or Terms()).to_json(),
     }
     write_json(folder / "run.json", about)
     return Run(folder)

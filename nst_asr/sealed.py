@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nst_asr.store import StoreError, read_json, write_json, write_text
+from nst_asr.store import StoreError, write_json, write_text
 
 DESCRIPTION = "model.json"
 HASH = "HASH"
+_WAY_OUT = "copy it anew or train again"
 
 
 def is_finished(folder: Path) -> bool:
@@ -29,15 +30,18 @@ def digest(folder: Path, files: Sequence[str], deciding: Sequence[str]) -> str:
     """A digest of what decides a model's answers: the bytes of `files`, and of the description the keys `deciding`.
 
     A file that is not there is passed over: tokenizers of different kinds keep different ones. The other keys
-    (lineage, version) may change. Raises StoreError for a damaged description, KeyError where it lacks a key.
+    (lineage, version) may change. Raises StoreError for a damaged description.
     """
     found = hashlib.blake2b(digest_size=12)
     for name in files:
         if (folder / name).is_file():
             found.update(name.encode())
             found.update((folder / name).read_bytes())
-    content = read_json(folder / DESCRIPTION)
-    found.update(json.dumps({key: content[key] for key in deciding}, sort_keys=True).encode())
+    try:
+        content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        found.update(json.dumps({key: content[key] for key in deciding}, sort_keys=True).encode())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{folder}: a damaged model folder ({DESCRIPTION}: {error!r}); {_WAY_OUT}") from error
     return found.hexdigest()
 
 
@@ -52,6 +56,5 @@ def refuse_altered(folder: Path, files: Sequence[str], deciding: Sequence[str]) 
     sealed, found = (folder / HASH).read_text(encoding="utf-8").strip(), digest(folder, files, deciding)
     if sealed != found:
         raise StoreError(
-            f"{folder}: a damaged model folder (its {HASH} is {sealed}, its content gives {found}); "
-            "copy it anew or train again"
+            f"{folder}: a damaged model folder (its {HASH} is {sealed}, its content gives {found}); {_WAY_OUT}"
         )

@@ -36,8 +36,8 @@ def test_of_the_core_only_training_imports_torch(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "speech").glob("*.py")), ids=lambda path: path.name)
-def test_only_the_start_of_a_run_calls_the_loop_from_speech(path: Path) -> None:
-    assert ("nst_asr.loop" in imported(path)) == (path.name == "start.py")
+def test_only_the_start_of_a_run_calls_the_stages_of_the_loop(path: Path) -> None:
+    assert ("nst_asr.stages" in imported(path)) == (path.name == "start.py")
 
 
 @pytest.mark.parametrize("name", ["labeler.py", "decode.py", "model.py", "transcribe.py"])

@@ -10,10 +10,7 @@ from pathlib import Path
 from nst_asr import config
 from nst_asr.corpus import Corpus, Labeled, Truth, Unlabeled, guard
 from nst_asr.device import usable_device
-from nst_asr.final import score_test
-from nst_asr.loop import noisy_student
 from nst_asr.mix import MixPlan, mix, refuse_long
-from nst_asr.oracle import train_oracle
 from nst_asr.parallel import join
 from nst_asr.plan import expand
 from nst_asr.run import Run, logged_to, open_run
@@ -24,7 +21,9 @@ from nst_asr.speech.plan import SpeechPlan
 from nst_asr.speech.task import Speech
 from nst_asr.speech.tokenizer import Tokenizer, TokenizerError, TokenizerPlan
 from nst_asr.speech.tokenizer import train as train_tokenizer
+from nst_asr.stages import corpus_of, do_stages
 from nst_asr.store import read_table, write_json
+from nst_asr.unusable import refuse_if_too_many
 
 log = logging.getLogger("nst_asr")
 
@@ -46,7 +45,7 @@ def run_speech(
     place = usable_device(device)
     data = {name: _read(name, path) for name, path in manifests.items()}
     known = Truth(read_truth(truth)) if truth else None
-    corpus, test = _corpus(data)
+    corpus, test = corpus_of(data)
     warnings = guard(corpus, test, allow_overlap=allow_overlap, also=shared_audio(corpus, test))
     _refuse_impossible(corpus, plan)
     with logged_to(exp):
@@ -55,33 +54,10 @@ def run_speech(
         run = open_run(exp, plan, data | ({"truth": known} if known else {}))
         join(place).wait()  # what rank 0 refuses, no other process begins with
         usable = {name: _usable(run, name, part, plan) for name, part in data.items()}
-        corpus, test = _corpus(usable)
+        corpus, test = corpus_of(usable)
         tokenizer = _tokenizer(run, corpus.labeled, plan.tokenizer)
         warn_of_unknown_words(corpus, test, tokenizer)
-        _stages(kind(plan.features, tokenizer, place), corpus, test, known, plan, run, only)
-
-
-def _stages(
-    task: Speech,
-    corpus: Corpus,
-    test: Labeled | None,
-    truth: Truth | None,
-    plan: SpeechPlan,
-    run: Run,
-    only: Sequence[str],
-) -> None:
-    if "teacher" in only:
-        noisy_student(task, corpus, plan.model_copy(update={"generations": ()}), run)
-    if "generations" in only:
-        noisy_student(task, corpus, plan, run)
-    if "oracle" in only:
-        _oracle(task, corpus, truth, plan, run)
-    if "test" in only and test is not None:
-        if not (run.folder / "gen0" / "student").exists():
-            raise config.ConfigError(
-                f"{run.folder}: there is no model yet to score on test; run the other stages first"
-            )
-        score_test(task, test, plan, run)
+        do_stages(kind(plan.features, tokenizer, place), corpus, test, known, plan, run, only)
 
 
 def _tokenizer(run: Run, labeled: Labeled, plan: TokenizerPlan) -> Tokenizer:
@@ -148,20 +124,5 @@ def _check(out: Path, name: str, part: Labeled | Unlabeled, plan: SpeechPlan) ->
     if bad:
         write_json(out.parent / f"{name}.bad.json", [{"id": i, "reason": reason} for i, reason in bad])
         log.warning("%s: %d of %d files cannot be used and are left out", name, len(bad), len(part.rows))
-    audio.refuse_if_too_many(bad, len(part.rows), plan.max_bad_share)
+    refuse_if_too_many(bad, len(part.rows), plan.max_bad_share, noun="audio files")
     checked.rows.select("id", "size").write_parquet(out)
-
-
-def _corpus(parts: Mapping[str, Labeled | Unlabeled]) -> tuple[Corpus, Labeled | None]:
-    labeled, unlabeled, dev, test = (parts.get(name) for name in ("labeled", "unlabeled", "dev", "test"))
-    assert isinstance(labeled, Labeled)
-    assert isinstance(unlabeled, Unlabeled)
-    assert isinstance(dev, Labeled)
-    return Corpus(labeled, unlabeled, dev), test if isinstance(test, Labeled) else None
-
-
-def _oracle(task: Speech, corpus: Corpus, truth: Truth | None, plan: SpeechPlan, run: Run) -> None:
-    if truth is None or not plan.generations:
-        log.info("the oracle is left out: it needs a generation and the truth of the pool (--truth)")
-        return
-    train_oracle(task, corpus, truth, plan, run)
