@@ -159,7 +159,8 @@ def _row(name: str, entry: Mapping[str, Any], terms: Terms) -> tuple[str, ...]:
 def _reduction(results: Results) -> str:
     found = results["relative_reduction"]
     if not found or found["rate"] is None:
-        return f"relative {terms_of(results).error} reduction: none to tell, there is no student or the teacher makes no errors"
+        why = "none to tell, there is no student or the teacher makes no errors"
+        return f"relative {terms_of(results).error} reduction: {why}"
     last, more = results["generations"][-1]["generation"], found["rate"] < 0
     change = f"{percent(abs(found['rate']), 1)} {'MORE' if more else 'fewer'} errors than the teacher"
     difference = found["comparison"]

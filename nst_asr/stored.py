@@ -1,4 +1,4 @@
-"""Where the bytes of an input lie: a file of its own, or within an uncompressed tar; and a view of just these."""
+"""Where the bytes of an input lie: a file, or a stretch of an uncompressed tar or .bin; and a view of just these."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_MEMBER = re.compile(r"(?P<archive>.+\.tar)@(?P<offset>\d+)\+(?P<length>\d+)", re.DOTALL)
+_MEMBER = re.compile(r"(?P<archive>.+\.(?:tar|bin))@(?P<offset>\d+)\+(?P<length>\d+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,21 @@ class Place:
     length: int  # bytes
     whole: bool  # whether the stretch is a file of its own, not a member of an archive
 
+    def content(self) -> bytes:
+        """All of these bytes. Raises OSError where the file is shorter by now than it was."""
+        with self.file.open("rb", buffering=0) as file:
+            file.seek(self.offset)
+            data = file.read(self.length)
+        if len(data) < self.length:
+            raise OSError(f"{len(data)} of {self.length} bytes can be read")
+        return data
+
 
 def address(archive: Path | str, offset: int, length: int) -> str:
     """The path string of a tar member whose `length` bytes of data begin at byte `offset`: `a.tar@1536+48044`.
 
-    Raises ValueError for an archive whose name does not end in .tar: a compressed one cannot be read from the middle.
+    So also of a record in a file of raw ones, such as CIFAR's: `data_batch_1.bin@1+3072`. Raises ValueError for an
+    archive whose name ends in neither .tar nor .bin: a compressed one cannot be read from the middle.
     """
     text = f"{archive}@{offset}+{length}"
     if not _MEMBER.fullmatch(text):
@@ -33,7 +43,7 @@ def address(archive: Path | str, offset: int, length: int) -> str:
 
 
 def locate(path: Path | str) -> Place:
-    """Where the bytes that a path string names are; an existing file of that very name comes before a tar member.
+    """Where the bytes that a path string names are; an existing file of that very name comes before a stretch.
 
     Raises FileNotFoundError where there is neither, and ValueError for a member that reaches beyond its archive.
     """

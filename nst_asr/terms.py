@@ -13,6 +13,7 @@ class Terms:
     error: str = "WER"  # what the rate of errors is called
     amount: str = "hours"  # what the sizes of examples add up to
     unit: float = 3600.0  # of sizes, in one of `amount`
+    example: str = "utterance"
     group: str = "speaker"  # what examples of one origin have in common
     groups_expected: bool = True  # whether examples without a group are worth a warning
 

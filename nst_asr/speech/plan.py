@@ -15,8 +15,6 @@ from nst_asr.speech.features import FeaturePlan
 from nst_asr.speech.noise import NoisePlan
 from nst_asr.speech.tokenizer import TokenizerPlan
 
-SETS = ("labeled", "unlabeled", "dev", "test")
-
 
 class Decode(DecodePlan):
     """How a recogniser is decoded."""
