@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +17,13 @@ from nst_asr.speech.transcripts import KINDS as TRANSCRIPTS
 if TYPE_CHECKING:
     from nst_asr.corpus import Truth
     from nst_asr.speech.task import Speech
+    from nst_asr.vision.task import Vision
 
 CORPORA = ("folder", "kaldi", "lhotse", "librispeech", "nemo", "shar")  # the kinds that prepare reads
 STAGES = ("tokenizer", "teacher", "generations", "oracle", "test")
 
 
-def main(arguments: Sequence[str] | None = None, *, task: type[Speech] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, task: type[Speech] | type[Vision] | None = None) -> int:
     """The exit status: 0 done, 1 an error in what was given, said in one message. `task`: a study's variant."""
     options = _parse(arguments)
     options.task = task
@@ -58,7 +59,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="nst-asr", description="Noisy student training for speech recognition.", allow_abbrev=False
+        prog="nst-asr", description="Noisy student training for speech and images.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
@@ -100,13 +101,13 @@ def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     add.add_argument("--exp", type=Path, required=True, help="experiment folder")
     for name, text in (
-        ("labeled", "transcribed audio"),
-        ("unlabeled", "audio"),
-        ("dev", "transcribed audio, held out"),
+        ("labeled", "transcribed audio, or images with their classes"),
+        ("unlabeled", "audio or images"),
+        ("dev", "as labeled, held out"),
     ):
         add.add_argument(f"--{name}", type=Path, required=True, metavar="MANIFEST", help=f"manifest: {text}")
-    add.add_argument("--test", type=Path, metavar="MANIFEST", help="manifest: transcribed audio for the last step only")
-    add.add_argument("--truth", type=Path, metavar="TSV", help="id and text of pool utterances, for the oracle")
+    add.add_argument("--test", type=Path, metavar="MANIFEST", help="manifest: as dev, for the last step only")
+    add.add_argument("--truth", type=Path, metavar="TSV", help="id and text (class) of the pool, for the oracle")
     add.add_argument("--only", choices=STAGES, action="append", help="do this stage alone (repeatable; default: all)")
     add.add_argument("--allow-overlap", action="store_true", help="accept speakers of the training data in dev or test")
     add.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: cuda where there is one")
@@ -183,12 +184,10 @@ def _log_on_terminal() -> Iterator[None]:
 
 def _run(options: argparse.Namespace) -> int:
     from nst_asr.config import ConfigError
-    from nst_asr.speech.start import run_speech
-    from nst_asr.speech.task import Speech
 
     if options.only and "test" in options.only and options.test is None:
         raise ConfigError("--only test: there is no test set; name its manifest with --test")
-    run_speech(
+    _start(options.plan)(
         options.plan,
         options.settings,
         options.exp,
@@ -197,9 +196,25 @@ def _run(options: argparse.Namespace) -> int:
         only=options.only or STAGES,
         allow_overlap=options.allow_overlap,
         device=options.device,
-        kind=options.task or Speech,
+        **({"kind": options.task} if options.task else {}),
     )
     return 0
+
+
+def _start(plan: Path) -> Callable[..., None]:
+    """What starts a run of the plan's task."""
+    from nst_asr import config
+
+    task = config.read(plan).get("task", "speech")
+    if task == "vision":
+        from nst_asr.vision.start import run_vision
+
+        return run_vision
+    if task != "speech":
+        raise config.ConfigError(f"{plan}: task = {task!r}: give speech or vision")
+    from nst_asr.speech.start import run_speech
+
+    return run_speech
 
 
 def _results(options: argparse.Namespace) -> int:

@@ -61,6 +61,7 @@ class Parts(Record):
 class SpeechPlan(Plan[SpeechTrain, Decode]):
     """A whole run on speech."""
 
+    task: Literal["speech"] = "speech"
     features: FeaturePlan = FeaturePlan()
     tokenizer: TokenizerPlan
     parts: Parts | None = None  # what a recipe made the manifests of; the run folder refuses others
