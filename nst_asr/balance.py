@@ -60,7 +60,8 @@ class Copies:
     shares of the labeled data, or equal shares of its classes where classes are balanced. kl_weights: the same for
     the weights before rounding (null unless tokens are balanced). asked_hours: the
     budget; clipped: it was more than `cap` copies of all kept rows, which is what came out. iterations: steps tried.
-    reverted: rounding undid the gain (of a few rows), so equal weights were rounded instead.
+    reverted: rounding undid the gain (of a few rows), so equal weights were rounded instead. absent: where classes are
+    balanced, those of the labeled data that no kept label has.
     """
 
     table: pl.DataFrame
@@ -74,6 +75,7 @@ class Copies:
     clipped: bool = False
     iterations: int = 0
     reverted: bool = False
+    absent: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Everything but the table, as plain values."""
@@ -123,10 +125,13 @@ def balance(
         chosen = _Chosen(_by_classes(table, plan.per_class))
     else:
         chosen = _Chosen(np.ones(len(table), np.int64))
-    after = divergence(target, count(rows, chosen.copies, len(target)))
+    counts = count(rows, chosen.copies, len(target))
+    after = divergence(target, counts)
+    lacking = np.flatnonzero((target > 0) & (counts == 0)) if plan.by == "classes" else ()
+    absent = tuple(shares.names[unit] for unit in lacking)
     found = {name: value for name, value in vars(chosen).items() if name != "copies"}
     distinct, hours = int((chosen.copies > 0).sum()), float(chosen.copies @ rows.hours)
-    return Copies(_laid_out(chosen.copies, kept), plan.by, distinct, hours, before, after, **found)
+    return Copies(_laid_out(chosen.copies, kept), plan.by, distinct, hours, before, after, **found, absent=absent)
 
 
 def _kept_rows(labels: pl.DataFrame | pl.LazyFrame, kept: pl.Series, columns: list[str]) -> pl.DataFrame:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Run:
     """A run folder that fits the plan and the corpus it was opened with."""
 
     folder: Path
+    terms: Terms = field(default_factory=Terms)
 
     def step(self, name: str, make: Callable[[Path], None], *, together: bool = False) -> Path:
         """The step's result: a file or folder made once, with its time and memory noted.
@@ -83,8 +84,9 @@ def open_run(
     Raises StoreError where it holds results of another plan or of other data, or where another run works in it. Under
     torchrun rank 0 does all this; where it raises, torchrun ends the others.
     """
+    terms = terms or Terms()
     if rank():
-        return Run(folder)
+        return Run(folder, terms)
     folder.mkdir(parents=True, exist_ok=True)
     _lock(folder)
     _settle(folder / "plan.yaml", plan)
@@ -100,10 +102,10 @@ def open_run(
         "versions": before.get("versions") or _versions(),
         "hardware": before.get("hardware") or _hardware(),
         "corpus": _described(folder),
-        "terms": (terms or Terms()).to_json(),
+        "terms": terms.to_json(),
     }
     write_json(folder / "run.json", about)
-    return Run(folder)
+    return Run(folder, terms)
 
 
 @contextmanager

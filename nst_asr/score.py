@@ -17,6 +17,7 @@ from nst_asr.align import align_counts
 from nst_asr.bootstrap import percentiles, rate, resampled_totals
 from nst_asr.key import Key
 from nst_asr.store import StoreError, write_json, write_table
+from nst_asr.terms import Terms
 
 SCHEMA: dict[str, pl.DataType] = {
     "id": pl.String(),
@@ -84,12 +85,13 @@ class Score:
         totals = resampled_totals(_units([self]), Key(0)["score"])
         return percentiles(rate(totals[:, 1], totals[:, 0]))
 
-    def describe(self) -> str:
-        """One line for a log."""
+    def describe(self, terms: Terms | None = None) -> str:
+        """One line for a log, in the words of a task."""
         low, high = self.interval
+        terms = terms or Terms()
         return (
-            f"WER {self.rate:.2%} [{low:.2%}, {high:.2%}], {self.errors} errors in {self.words} words; "
-            f"{self.sentence_errors} of {len(self.utterances)} sentences wrong"
+            f"{terms.error} {self.rate:.2%} [{low:.2%}, {high:.2%}], {self.errors} errors in {self.words} words; "
+            f"{self.sentence_errors} of {len(self.utterances)} {terms.example}s wrong"
         )
 
     def summary(self) -> dict[str, Any]:

@@ -9,7 +9,13 @@ from typing import Any
 from nst_asr.config import differences
 from nst_asr.store import StoreError
 
-_NEVER = ("workers", "loaders", "cache_mb", "checkpoint_every", "log_every")  # change how fast a run goes, never what it gives
+_NEVER = (
+    "workers",
+    "loaders",
+    "cache_mb",
+    "checkpoint_every",
+    "log_every",
+)  # change how fast a run goes, never what it gives
 # what each key of a generation first decides
 _FIRST_USE = {
     "label": ("0-heard", "1-labels"),

@@ -29,6 +29,7 @@ from nst_asr.run import Run
 from nst_asr.score import Score
 from nst_asr.store import read_table, write_json
 from nst_asr.task import Labeler, Model, Shares, Task
+from nst_asr.terms import Terms
 from nst_asr.verdicts import KEPT
 
 log = logging.getLogger("nst_asr")
@@ -53,7 +54,7 @@ def score(run: Run, task: Task[T, D], name: str, model: Model, data: Labeled, pl
         with run.timed(name):
             found = task.score(model, data, plan.label)
             found.write(path)
-        log.info("%s, on %s: %s", name, data.name, found.describe())
+        log.info("%s, on %s: %s", name, data.name, found.describe(run.terms))
     return scoring.read_score(path)
 
 
@@ -88,14 +89,14 @@ def _fit_gauge(heard: Labels, plan: FilterPlan) -> Gauge:
 
 def filter(run: Run, name: str, labels: Labels, gauge: Gauge, plan: FilterPlan) -> pl.Series:
     """Which labels are kept. The waterfall is written and logged before anything is trained on them."""
-    path = run.step(name, lambda part: _filter(part, labels, gauge, plan))
+    path = run.step(name, lambda part: _filter(part, labels, gauge, plan, run.terms))
     return read_table(path)["verdict"] == KEPT
 
 
-def _filter(part: Path, labels: Labels, gauge: Gauge, plan: FilterPlan) -> None:
+def _filter(part: Path, labels: Labels, gauge: Gauge, plan: FilterPlan, terms: Terms) -> None:
     verdicts = filtering.filter(labels.scan(), gauge, plan)
     write_json(part.parent / "2-waterfall.json", verdicts.to_json())
-    log.info("%s: what each rule rejects, by itself and in turn:\n%s", part.parent.name, verdicts.describe())
+    log.info("%s: what each rule rejects, by itself and in turn:\n%s", part.parent.name, verdicts.describe(terms))
     filtering.require_some(verdicts, labels.scan(), plan)
     verdicts.table.write_parquet(part)
 
@@ -109,6 +110,11 @@ def balance(
 
 def _balance(part: Path, labels: Labels, kept: pl.Series, shares: Shares, plan: BalancePlan, key: Key) -> None:
     copies = balancing.balance(labels.scan(), kept, shares, plan, key["balance"])
+    if copies.absent:
+        log.warning(
+            "WARNING: no kept label is of the class %s: the student learns it from labeled data alone; loosen the filter",
+            ", ".join(copies.absent),
+        )
     write_json(part.parent / "3-balance.json", copies.to_json())
     copies.table.write_parquet(part)
 

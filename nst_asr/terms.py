@@ -17,12 +17,12 @@ class Terms:
     group: str = "speaker"  # what examples of one origin have in common
     groups_expected: bool = True  # whether examples without a group are worth a warning
 
-    def count(self, hours: float) -> str:
-        """An amount given in hours (sizes / 3600), as the tables show it."""
+    def count(self, hours: float, digits: int = 2) -> str:
+        """An amount given in hours (sizes / 3600), as the tables show it: numbers below 1 with three digits."""
         number = hours * 3600 / self.unit
         if self.unit == 1:
             return f"{number:,.0f}"
-        return f"{number:.3f}" if number < 1 else f"{number:.2f}"
+        return f"{number:.3f}" if number < 1 else f"{number:.{digits}f}"
 
     def to_json(self) -> dict[str, Any]:
         """The fields."""

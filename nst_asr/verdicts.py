@@ -7,6 +7,8 @@ from functools import cached_property
 
 import polars as pl
 
+from nst_asr.terms import Terms
+
 KEPT = "kept"
 RULES = ("empty", "finite", "rate", "repeat", "score", "confidence", "top")  # in the order in which they judge
 VERDICT = pl.Enum([KEPT, *RULES])
@@ -48,12 +50,13 @@ class Verdicts:
         """The waterfall as plain values."""
         return {"rows": self.rows, "hours": self.hours, "waterfall": [asdict(step) for step in self.waterfall]}
 
-    def describe(self) -> str:
-        """The waterfall as a table to read."""
-        columns = ("alone: rows", "hours", "in order: rows", "hours", "left: rows", "hours")
+    def describe(self, terms: Terms | None = None) -> str:
+        """The waterfall as a table to read, in the words of a task."""
+        terms = terms or Terms()
+        columns = ("alone: rows", terms.amount, "in order: rows", terms.amount, "left: rows", terms.amount)
         lines = [f"{'rule':<12}" + "".join(f"{column:>16}" for column in columns)]
-        lines.append(f"{'(all)':<12}{'':>64}{self.rows:>16}{self.hours:>16.3f}")
+        lines.append(f"{'(all)':<12}{'':>64}{self.rows:>16}{terms.count(self.hours, 3):>16}")
         for rule, *numbers in map(astuple, self.waterfall):
-            cells = (f"{number:>16.3f}" if isinstance(number, float) else f"{number:>16}" for number in numbers)
+            cells = (f"{terms.count(n, 3):>16}" if isinstance(n, float) else f"{n:>16}" for n in numbers)
             lines.append(f"{rule:<12}" + "".join(cells))
         return "\n".join(lines)
