@@ -86,7 +86,7 @@ class Trainer:
     def __call__(self, batch: Batch) -> Tensor:
         """The loss of the step, still on its device."""
         logits, lengths = self.forward(batch)
-        loss = ctc_loss_sum(logits.float(), lengths, batch.labels).sum() / sum(map(len, batch.labels))
+        loss = ctc_loss_sum(logits, lengths, batch.labels).sum() / sum(map(len, batch.labels))
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

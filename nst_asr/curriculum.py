@@ -30,14 +30,14 @@ class Curriculum:
 
     def __init__(self, data: Mix, size: float, key: Key, lessons: Sequence[Lesson] = ()) -> None:
         """size: seconds of audio in a batch. Raises MixError where a row is too large, or none small enough."""
-        self.all = Batches(data, size, key)
-        self.parts = [*(_taught(data, size, key["lesson", n], each) for n, each in enumerate(lessons)), self.all]
+        taught = [_taught(data, size, key["lesson", n], each) for n, each in enumerate(lessons)]
+        self.parts = [*taught, Batches(data, size, key)]
         self.starts = [0, *accumulate(each.updates for each in lessons)]
 
     @property
     def epoch(self) -> int:
         """The number of batches in one epoch of all examples."""
-        return self.all.epoch
+        return self.parts[-1].epoch
 
     def is_lesson(self, step: int) -> bool:
         """Whether batch `step` (counted from 0) is to be heard without noise."""

@@ -83,7 +83,7 @@ def label(labeler: Labeler, pool: Unlabeled, folder: Path, *, block: int, worker
     blocks = cut(pool, block)
     lineage = {"labeler": labeler.fingerprint, "pool": pool.fingerprint, "block_size": str(block)}
     # every rank looks at all parts: none may go on with a table that another one refuses
-    made = {piece.index for piece in blocks if _is_made(part_path(folder, piece.index), lineage, piece)}
+    made = {piece.index for piece in blocks if _is_made(part_path(folder, piece.index), lineage)}
     mine = blocks[rank() :: world()]
     missing = [piece for piece in mine if piece.index not in made]
     with Progress(f"label {pool.name}", len(mine), "block", start=len(mine) - len(missing)) as progress:
@@ -119,7 +119,7 @@ def _make(job: tuple[Labeler, Block, Path, dict[str, str], int]) -> None:
     write_table(part_path(folder, block.index), table.match_to_schema(SCHEMA), header)
 
 
-def _is_made(path: Path, lineage: dict[str, str], block: Block) -> bool:
+def _is_made(path: Path, lineage: dict[str, str]) -> bool:
     if not path.exists():
         return False
     header = read_header(path)

@@ -7,8 +7,6 @@ Every step is made once; started again after a crash, the loop goes on where it 
 
 from __future__ import annotations
 
-import logging
-
 from nst_asr import steps
 from nst_asr.corpus import Corpus
 from nst_asr.key import Key
@@ -16,8 +14,6 @@ from nst_asr.mix import mix
 from nst_asr.plan import D, Plan, T
 from nst_asr.run import Run
 from nst_asr.task import Model, Task
-
-log = logging.getLogger("nst_asr")
 
 
 def noisy_student(task: Task[T, D], corpus: Corpus, plan: Plan[T, D], run: Run) -> list[Model]:

@@ -7,7 +7,7 @@ numbers, bit for bit, in each of them, so that their weights stay equal without 
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -29,13 +29,13 @@ class Group:
     rank: int
     world: int
 
-    def sum(self, values: Sequence[float]) -> list[float]:
-        """The sum over all processes of each of the values, in float64. Waits for all of them."""
+    def sum(self, value: float) -> float:
+        """The sum over all processes, in float64. Waits for all of them."""
         if self.world == 1:
-            return list(values)
-        total = torch.tensor(values, dtype=torch.float64)
+            return value
+        total = torch.tensor(value, dtype=torch.float64)
         distributed.all_reduce(total)
-        return [float(value) for value in total]
+        return float(total)
 
     def all(self, value: V) -> list[V]:
         """The value that each process has, by rank. Waits for all of them."""

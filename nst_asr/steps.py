@@ -112,7 +112,7 @@ def _balance(part: Path, labels: Labels, kept: pl.Series, shares: Shares, plan: 
     copies = balancing.balance(labels.scan(), kept, shares, plan, key["balance"])
     if copies.absent:
         log.warning(
-            "WARNING: no kept label is of the class %s: the student learns it from labeled data alone; loosen the filter",
+            "WARNING: no kept label is of the class %s: only labeled data teaches it; loosen the filter",
             ", ".join(copies.absent),
         )
     write_json(part.parent / "3-balance.json", copies.to_json())

@@ -27,6 +27,9 @@ from nst_asr.store import written_aside
 log = logging.getLogger("nst_asr")
 
 
+_AHEAD = 2  # batches loaded before they are needed
+
+
 class TrainError(RuntimeError):
     """A training that cannot go on; the message names the step and what was in it."""
 
@@ -77,21 +80,22 @@ def fit(objective: Objective[P], plan: FitPlan, folder: Path, key: Key, title: s
     gradient that is not finite.
     """
     _pin_threads(plan.threads)
-    group = join(str(next(objective.model.parameters()).device))
+    device = next(objective.model.parameters()).device
+    group = join(str(device))
     state = _State(objective.model, plan)
     start = state.resume(folder)
     group.agree("the update to go on from", start)
-    writer = _Writer(folder, start) if group.rank == 0 else nullcontext()
-    autocast = _autocast(plan.precision, next(objective.model.parameters()).device)
+    writing = _Writer(folder, start) if group.rank == 0 else nullcontext()
+    autocast = _autocast(plan.precision, device)
     objective.model.train()
-    with Progress(title, plan.updates, "update", start=start) as progress, writer:
+    with Progress(title, plan.updates, "update", start=start) as progress, writing as writer:
         for step, pieces in _ahead(objective, group, start, plan.updates):
             scalars = _update(objective, state, group, autocast, step, pieces, key)
             state.after(step + 1)
             progress.advance(note=f"loss {scalars['loss']:.3f}")
-            if isinstance(writer, _Writer) and (step + 1) % plan.log_every == 0:
+            if writer and (step + 1) % plan.log_every == 0:
                 writer.add(scalars, step + 1)
-            if group.rank == 0 and (step + 1) % plan.checkpoint_every == 0 and step + 1 < plan.updates:
+            if writer and (step + 1) % plan.checkpoint_every == 0 and step + 1 < plan.updates:
                 state.save(folder, step + 1)
     return state.result()
 
@@ -131,7 +135,7 @@ def _update(
 ) -> dict[str, float]:
     """One optimiser step on the pieces of one batch, those of the other processes included."""
     # each piece's loss is divided by what all processes together sum over: how the batch is cut does not matter
-    (count,) = group.sum([sum(piece.count for piece in pieces)])
+    count = group.sum(sum(piece.count for piece in pieces))
     losses = [torch.zeros(())]
     for place, piece in enumerate(pieces):
         # dropout and stochastic depth draw from torch's generator: its state is made a function of the key
@@ -255,21 +259,19 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*.pt"))
 
 
-def _ahead(
-    objective: Objective[P], group: Group, start: int, stop: int, depth: int = 2
-) -> Iterator[tuple[int, list[P]]]:
-    """The steps with this process's pieces, loaded up to `depth` batches ahead in one thread."""
+def _ahead(objective: Objective[P], group: Group, start: int, stop: int) -> Iterator[tuple[int, list[P]]]:
+    """The steps with this process's pieces, loaded some batches ahead in one thread."""
     with ThreadPoolExecutor(1, thread_name_prefix="load") as pool:
 
         def submit(step: int) -> Future[list[P]]:
             return pool.submit(objective.load, step, group.rank, group.world)
 
-        coming = [submit(step) for step in range(start, min(start + depth, stop))]
+        coming = [submit(step) for step in range(start, min(start + _AHEAD, stop))]
         try:
             for step in range(start, stop):
                 pieces = coming.pop(0).result()
-                if step + depth < stop:
-                    coming.append(submit(step + depth))
+                if step + _AHEAD < stop:
+                    coming.append(submit(step + _AHEAD))
                 yield step, pieces
         finally:
             for future in coming:

@@ -1,10 +1,13 @@
 # What every run.sh shares: options, stages, environment. A recipe sets `options` (variables that take a value, their
 # defaults among them), `paths` (those of them that name files) and `last_stage`, and sources this; its own head is the help.
+# Among the options are exp, data, config and seed.
 # shellcheck shell=bash
 
 stage=0                    # first stage to do
 stop_stage=$last_stage     # last stage to do
 settings=()                # key=value: changes to the plan
+program=(nst-asr)          # what does the stages of a run
+truth=()                   # --truth FILE, where the pool's transcripts are known
 
 usage() { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$recipe/run.sh"; }
 
@@ -46,9 +49,15 @@ enter_repository() { # and find its programs
 say() { printf '\n== stage %s: %s\n' "$1" "$2"; }
 doing() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
-show_results() { # arguments of `nst-asr results` besides the run folder
-  nst-asr results "$exp" "$@"
-  nst-asr report "$exp" "$@" > /dev/null
+nst() { # one stage of the run
+  "${program[@]}" run "$config" --exp "$exp" --labeled "$data/labeled.tsv" --unlabeled "$data/unlabeled.tsv" \
+    --dev "$data/dev.tsv" --test "$data/test.tsv" ${truth[@]+"${truth[@]}"} --only "$1" ${seed:+"seed=$seed"} \
+    ${settings[@]+"${settings[@]}"}
+}
+
+show_results() {
+  nst-asr results "$exp" ${truth[@]+"${truth[@]}"}
+  nst-asr report "$exp" ${truth[@]+"${truth[@]}"} > /dev/null
   echo
   echo "results: $exp/results.json    report: $exp/report.html    plots: $exp/plots/"
 }

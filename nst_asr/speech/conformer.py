@@ -21,9 +21,7 @@ from nst_asr.speech.convolution import Convolution
 from nst_asr.speech.depth import survivals, survive
 from nst_asr.speech.dropout import Dropout
 from nst_asr.speech.relative import RelativeAttention, relative_sinusoids
-from nst_asr.speech.subsampling import Subsampling, inside, subsampled_lengths
-
-__all__ = ["Conformer", "ConformerPlan", "position_codes", "subsampled_lengths", "survivals"]
+from nst_asr.speech.subsampling import Subsampling, inside
 
 
 class ConformerPlan(Record):

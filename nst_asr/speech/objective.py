@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -79,15 +79,13 @@ class SpeechObjective:
                 mels = noise.spec_augment(mels, frames, self.noise.spec_augment, piece.keys)
         self.model.train(piece.noised)  # dropout and stochastic depth; nothing else of the model has a mode
         logits, lengths = self.model(mels, frames)
-        losses = ctc_loss_sum(logits.float(), lengths, piece.tokens)
-        return (losses * piece.weights.to(losses.device)).sum()
+        return ctc_loss_sum(logits, lengths, piece.tokens, weights=piece.weights.to(logits.device)).sum()
 
     def _piece(self, step: int, draws: list[Draw]) -> AudioPiece:
         # the lap too: at the end of one and the start of the next, a batch can hold the same copy twice
         keys = [self.key["noise", step, draw.source.name, draw.id, draw.copy, draw.lap] for draw in draws]
         noised = not self.batches.is_lesson(step)
-        heard = list(self._readers.map(self._noised if noised else self._clean, draws, keys))
-        waves, lengths = pad(heard)
+        waves, lengths = pad(list(self._readers.map(partial(self._wave, noised), draws, keys)))
         scalars: dict[str, float] = {}
         for draw in draws:
             name = f"seconds_{draw.source.name}"
@@ -107,12 +105,10 @@ class SpeechObjective:
     def _readers(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self.fit.loaders, thread_name_prefix="read")
 
-    def _noised(self, draw: Draw, key: Key) -> np.ndarray:
-        return noise.noised(self._clean(draw, key), self.features.rate, self.noise, key)
-
-    def _clean(self, draw: Draw, _: Key) -> np.ndarray:
+    def _wave(self, noised: bool, draw: Draw, key: Key) -> np.ndarray:
         row = draw.source.rows.row(draw.row, named=True)
-        return read(row["path"], self.features.rate, start=row["start"], seconds=row["size"])
+        wave = read(row["path"], self.features.rate, start=row["start"], seconds=row["size"])
+        return noise.noised(wave, self.features.rate, self.noise, key) if noised else wave
 
     def _tokens(self, draw: Draw) -> list[int]:
         return self.tokenizer.encode(draw.source.rows["label"][draw.row], id=draw.id)

@@ -29,8 +29,6 @@ import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 
-KINDS = ("none", "librispeech", "lower")
-
 _DESCRIPTIONS = {
     "none": "none: transcripts as they are",
     "librispeech": "librispeech: upper case A-Z, apostrophes and single spaces; accents folded, dashes to spaces, "
@@ -38,6 +36,7 @@ _DESCRIPTIONS = {
     "lower": "lower: lower case letters of every script, digits, apostrophes within words; dashes to spaces, "
     "punctuation removed; symbols refused",
 }
+KINDS = tuple(_DESCRIPTIONS)
 _APOSTROPHES = "'\u2018\u2019\u201b\u0060\u00b4\uff07"
 _LETTER_APOSTROPHES = "\u02bb\u02bc"  # letters of Hawaiian, Uzbek and others: only where no letter but A-Z is left
 # These occur within words: abbreviations, Catalan l·l, Hebrew acronyms, Armenian questions. Elsewhere they are the end.

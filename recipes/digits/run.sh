@@ -25,12 +25,11 @@ data=
 config=
 recordings=
 test_speaker=              # with --recordings: the speaker held out for test (default: the last by name)
-program=(nst-asr)
-[ -z "${NST:-}" ] || program=(python "$NST")  # the study's teacher-noised variant
 
 . "$recipe/../stages.sh"
 read_options "$@"
 enter_repository
+[ -z "${NST:-}" ] || program=(python "$NST")  # the study's teacher-noised variant
 exp=${exp:-exp/digits}
 exp=${exp#"$PWD"/}
 if [ -z "$config" ]; then
@@ -41,12 +40,7 @@ if [ -z "$data" ]; then
   data=$(dirname "$exp")/digits-corpus-$seed
   [ -z "$recordings" ] || data=$(dirname "$exp")/recordings-corpus-$seed-${test_speaker:-last}
 fi
-
-nst() { # one stage of the run
-  "${program[@]}" run "$config" --exp "$exp" --labeled "$data/labeled.tsv" --unlabeled "$data/unlabeled.tsv" \
-    --dev "$data/dev.tsv" --test "$data/test.tsv" --truth "$data/unlabeled.truth.tsv" \
-    --only "$1" "seed=$seed" ${settings[@]+"${settings[@]}"}
-}
+truth=(--truth "$data/unlabeled.truth.tsv")
 
 if doing 0; then
   say 0 "the corpus, in $data"
@@ -74,5 +68,5 @@ if doing 4; then
 fi
 if doing 5; then
   say 5 "results"
-  show_results --truth "$data/unlabeled.truth.tsv"
+  show_results
 fi

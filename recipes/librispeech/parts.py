@@ -7,16 +7,14 @@ python recipes/librispeech/parts.py CONFIG CORPUS --download  # what is missing,
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from nst_asr.config import ConfigError
-from nst_asr.speech.plan import SETS, Parts
+from nst_asr.speech.plan import Parts
 from nst_asr.speech.start import read_plan
-
-log = logging.getLogger("nst_asr")
+from nst_asr.stages import SETS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

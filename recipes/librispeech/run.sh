@@ -47,6 +47,7 @@ exp=${exp#"$PWD"/}
 exp=${exp%/}
 data=${data:-$exp-manifests}
 config=${config#"$PWD"/}
+[ "$processes" = 1 ] || program=(torchrun --standalone --nproc-per-node "$processes" -m nst_asr.cli)
 
 part_folders() { # set: its folders, one a line
   python recipes/librispeech/parts.py "$config" "${corpus:-corpus/LibriSpeech}" "$1"
@@ -57,14 +58,6 @@ prepare() { # set options...: its manifest
   lines=$(part_folders "$1")
   while IFS= read -r folder; do folders+=("$folder"); done <<< "$lines"
   nst-asr prepare librispeech "${folders[@]}" --out "$data/$1.tsv" "${@:2}"
-}
-
-nst() { # one stage of the run
-  local program=(nst-asr)
-  [ "$processes" = 1 ] || program=(torchrun --standalone --nproc-per-node "$processes" -m nst_asr.cli)
-  "${program[@]}" run "$config" --exp "$exp" --labeled "$data/labeled.tsv" --unlabeled "$data/unlabeled.tsv" \
-    --dev "$data/dev.tsv" --test "$data/test.tsv" ${truth[@]+"${truth[@]}"} --only "$1" ${seed:+"seed=$seed"} \
-    ${settings[@]+"${settings[@]}"}
 }
 
 if doing 0; then
@@ -81,7 +74,6 @@ if doing 1; then
   # the pool's transcripts, where there are any, go to a file that only the report and the oracle read
   prepare unlabeled --unlabeled --truth "$data/unlabeled.truth.tsv"
 fi
-truth=()
 if [ "$(head -n 2 "$data/unlabeled.truth.tsv" 2> /dev/null | wc -l)" -eq 2 ]; then truth=(--truth "$data/unlabeled.truth.tsv"); fi
 if doing 2; then
   say 2 "the tokenizer, learnt from the labeled transcripts"
@@ -102,5 +94,5 @@ if doing 5; then
 fi
 if doing 6; then
   say 6 "results"
-  show_results ${truth[@]+"${truth[@]}"}
+  show_results
 fi

@@ -10,7 +10,7 @@ from nst_asr.speech import audio
 from nst_asr.speech.corpora.utterance import Defect, Utterance
 from nst_asr.speech.vad import VadPlan, segments
 
-TOLERANCE = 0.05  # seconds by which a corpus may be wrong about a file: durations are rounded
+_TOLERANCE = 0.05  # seconds by which a corpus may be wrong about a file: durations are rounded
 _END = 0.01  # seconds at the end of a file that are always decoded: of a truncated one they are missing
 _WINDOW = 60.0  # seconds decoded at a time
 _KIND = re.compile(r"[^:,(\d]+")
@@ -68,11 +68,11 @@ def _stretches(utterance: Utterance, seconds: float, cut: float | None) -> tuple
 
 def _wrong_length(utterance: Utterance, lasts: float) -> Defect | None:
     said, end = utterance.announced, utterance.start + (utterance.seconds or 0.0)
-    if said is not None and abs(said - lasts) > TOLERANCE:
+    if said is not None and abs(said - lasts) > _TOLERANCE:
         return Defect(
             utterance.id, "wrong duration", f"{utterance.where} says {said:.2f} s, {utterance.path} lasts {lasts:.2f} s"
         )
-    if end > lasts + TOLERANCE or utterance.start >= lasts:
+    if end > lasts + _TOLERANCE or utterance.start >= lasts:
         return Defect(
             utterance.id,
             "segment beyond the end",

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from nst_asr.key import Key
+from nst_asr.lines import ManifestError
 from nst_asr.progress import Progress
 from nst_asr.speech import transcripts
 from nst_asr.speech.corpora.count import count_unique
@@ -26,7 +27,6 @@ from nst_asr.speech.corpora.held_out import split
 from nst_asr.speech.corpora.kinds import KINDS
 from nst_asr.speech.corpora.look_ahead import look_ahead
 from nst_asr.speech.corpora.prepare_plan import PreparePlan, refuse_contradictions
-from nst_asr.speech.corpora.rows import ManifestError
 from nst_asr.speech.corpora.spool import Spool, write_manifests
 from nst_asr.speech.corpora.summary import SetSize, Summary
 from nst_asr.speech.corpora.tally import Tally
@@ -62,7 +62,8 @@ def prepare(plan: PreparePlan) -> Summary:
         sets, warnings = split(spool.scan(), plan.hold_out, Key(plan.seed))
         if plan.cut is not None:
             _refuse_doubled(sets)
-        summary = replace(tally.summary(_rule(plan)), sets=_sizes(plan, sets), warnings=warnings)
+        rule = transcripts.describe(plan.transcripts) if plan.spoken else None
+        summary = replace(tally.summary(rule), sets=_sizes(plan, sets), warnings=warnings)
         if plan.truth is not None:
             _copy(scratch / "truth.tsv", plan.truth)
         write_json(plan.beside(".summary.json"), summary.to_json())
@@ -86,17 +87,14 @@ def _scratch(out: Path) -> Iterator[Path]:
 
 def _utterances(plan: PreparePlan) -> Iterator[Utterance | Defect]:
     """What the corpus names, source by source; texts are read where they are wanted only."""
-    texts = plan.labeled or plan.truth is not None
-    found = chain.from_iterable(KINDS[plan.kind](source, texts) for source in plan.sources)
+    found = chain.from_iterable(KINDS[plan.kind](source, plan.spoken) for source in plan.sources)
     return map(partial(fit_to_write, tsv=plan.out.suffix == ".tsv", truth=plan.truth is not None), found)
 
 
 def _sort_out(plan: PreparePlan, total: int, tally: Tally, spool: Spool, scratch: Path) -> None:
     """Check each utterance; the good ones go to the spool, the others, with reasons, to bad.tsv."""
     long = plan.cut is not None or plan.check == "samples"
-    checked = look_ahead(
-        partial(_check, plan), _utterances(plan), threads=plan.threads, together=1 if long else _TOGETHER
-    )
+    checked = look_ahead(partial(_check, plan), _utterances(plan), together=1 if long else _TOGETHER)
     with (
         (scratch / "bad.tsv").open("w", encoding="utf-8", newline="\n") as bad,
         (scratch / "truth.tsv").open("w", encoding="utf-8", newline="\n") as truth,
@@ -118,19 +116,15 @@ def _sort_out(plan: PreparePlan, total: int, tally: Tally, spool: Spool, scratch
 def _check(plan: PreparePlan, each: Utterance | Defect) -> _Ready | Defect:
     if isinstance(each, Defect):
         return each
-    text = _transcript(plan, each)
+    text = _normalised(each, plan.transcripts) if plan.spoken else None
     if isinstance(text, Defect) and plan.labeled:
         return text
     found = examine(each, decode=plan.check == "samples", cut=plan.cut)
     return found if isinstance(found, Defect) else _Ready(found, text)
 
 
-def _transcript(plan: PreparePlan, each: Utterance) -> str | Defect | None:
-    """The normalised transcript, or why there is none; None where none is wanted."""
-    return _normalised(each, plan.transcripts) if plan.labeled or plan.truth is not None else None
-
-
 def _normalised(each: Utterance, kind: str) -> str | Defect:
+    """The normalised transcript, or why there is none."""
     if each.text is None or not each.text.strip():
         return Defect(each.id, "no text", each.where)
     try:
@@ -169,11 +163,6 @@ def _refuse_doubled(rows: pl.LazyFrame) -> None:
     doubled = rows.group_by("id").len().filter(pl.col("len") > 1).collect()
     for name in doubled["id"].sort():
         raise ManifestError(f"{name} names a piece of a cut file and another utterance; rename the file")
-
-
-def _rule(plan: PreparePlan) -> str | None:
-    wanted = plan.labeled or plan.truth is not None
-    return transcripts.describe(plan.transcripts) if wanted else None
 
 
 def _sizes(plan: PreparePlan, sets: pl.LazyFrame) -> tuple[SetSize, ...]:

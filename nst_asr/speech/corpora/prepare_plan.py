@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nst_asr.lines import ManifestError
 from nst_asr.speech.corpora.held_out import TRAINING, HoldOut
 from nst_asr.speech.corpora.kinds import KINDS
-from nst_asr.speech.corpora.rows import ManifestError
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,16 @@ class PreparePlan:
     seed: int = 0
     check: Literal["headers", "samples"] = "headers"
     max_bad_share: float = 0.01
-    threads: int = 4
 
     @property
     def source(self) -> str:
         """The sources as one word for messages."""
         return ", ".join(map(str, self.sources))
+
+    @property
+    def spoken(self) -> bool:
+        """Whether transcripts are wanted: in the manifest, or as the truth of a pool."""
+        return self.labeled or self.truth is not None
 
     def beside(self, ending: str) -> Path:
         """A file beside the manifest: its name, with this ending in place of its own."""

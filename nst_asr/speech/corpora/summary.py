@@ -62,7 +62,7 @@ class Transcripts:
     changed: int
     examples: tuple[Change, ...]
     missing: int  # utterances of a pool with no text that can be its truth
-    missed: tuple[str, ...] = ()  # the first of these: id, colon, reason
+    missed: tuple[str, ...]  # the first of these: id, colon, reason
 
 
 @dataclass(frozen=True)
