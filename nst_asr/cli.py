@@ -1,4 +1,4 @@
-"""nst-asr <verb>: prepare, run, results, report, transcribe."""
+"""nst-asr <verb>: prepare, prepare-images, run, results, report, transcribe."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nst_asr import __version__
 from nst_asr.speech.transcripts import KINDS as TRANSCRIPTS
+from nst_asr.vision.prepare import add_prepare_images
 
 if TYPE_CHECKING:
     from nst_asr.corpus import Truth
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None, *, task: type[Speech] | type[Vi
     try:
         return int(options.verb(options))
     except BrokenPipeError:
-        if options.verb in (_run, _prepare):
+        if options.verb in (_run, _prepare, _prepare_images):
             raise  # a worker of theirs has died: nobody reads their output
         sys.stderr.close()  # whoever read the output has had enough, and Python would complain at its end
         return 0
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     _add_prepare(verbs)
+    add_prepare_images(verbs, _prepare_images)
     _add_run(verbs)
     _add_results(verbs)
     _add_report(verbs)
@@ -157,14 +159,25 @@ def _prepare(options: argparse.Namespace) -> int:
         check=options.check,
         max_bad_share=options.max_bad_share,
     )
+    return _tell_summary(lambda: prepare(plan).describe())
+
+
+def _prepare_images(options: argparse.Namespace) -> int:
+    from nst_asr.vision.prepare import prepare_images
+
+    return _tell_summary(lambda: prepare_images(options).describe())
+
+
+def _tell_summary(prepared: Callable[[], str]) -> int:
+    """The status of a preparation, whose summary is printed."""
     try:
         with _log_on_terminal():
-            summary = prepare(plan)
+            summary = prepared()
     except KeyboardInterrupt:
         print("nst-asr: interrupted; the manifest was not written, the same command starts anew", file=sys.stderr)
         return 130
     code = sys.stdout.encoding or "utf-8"  # a terminal of another one is to lose a letter, not the summary
-    print(summary.describe().encode(code, "backslashreplace").decode(code))
+    print(summary.encode(code, "backslashreplace").decode(code))
     return 0
 
 
@@ -229,7 +242,7 @@ def _truth(options: argparse.Namespace) -> Truth | None:
     if options.truth is None:
         return None
     from nst_asr.corpus import Truth
-    from nst_asr.speech.corpora.manifests import read_truth
+    from nst_asr.rows import read_truth
 
     return Truth(read_truth(options.truth))
 

@@ -90,7 +90,8 @@ class Score:
         low, high = self.interval
         terms = terms or Terms()
         return (
-            f"{terms.error} {self.rate:.2%} [{low:.2%}, {high:.2%}], {self.errors} errors in {self.words} words; "
+            f"{terms.error} {self.rate:.2%} [{low:.2%}, {high:.2%}], "
+            f"{self.errors} errors in {self.words} {terms.token}s; "
             f"{self.sentence_errors} of {len(self.utterances)} {terms.example}s wrong"
         )
 

@@ -14,6 +14,7 @@ class Terms:
     amount: str = "hours"  # what the sizes of examples add up to
     unit: float = 3600.0  # of sizes, in one of `amount`
     example: str = "utterance"
+    token: str = "word"  # what errors are counted in
     group: str = "speaker"  # what examples of one origin have in common
     groups_expected: bool = True  # whether examples without a group are worth a warning
 

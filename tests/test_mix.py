@@ -120,3 +120,59 @@ def test_rows_left_out_take_their_copies_with_them() -> None:
     less = data.without({"a0", data.sources[1].rows["id"][0]})
     for before, after in zip(data.sources, less.sources, strict=True):
         assert len(after.rows) == len(before.rows) - 1 == len(after.copies)
+
+
+def test_a_ratio_is_the_share_it_stands_for() -> None:
+    assert MixPlan(ratio=3).share == 0.75
+    one, other = (Batches(example(**said), 40, Key(0)) for said in ({"share": 0.75}, {"share": 0.6, "ratio": 3.0}))
+    assert [[d.id for d in one[step]] for step in range(9)] == [[d.id for d in other[step]] for step in range(9)]
+
+
+@pytest.mark.parametrize("said", [{"pseudo_share": 0.5, "ratio": 3.0}, {"ratio": 3.0, "pooled": True}])
+def test_a_share_that_is_said_twice_is_refused(said: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="both say how much of a batch is pseudo-labeled"):
+        MixPlan.model_validate(said)
+
+
+def test_pooled_sources_have_the_shares_of_their_sizes() -> None:
+    data = example(0.6, labeled=30, pool=90, pooled=True)
+    hours = {source.name: source.hours for source in data.sources}
+    assert {source.name: data.share(source) for source in data.sources} == {
+        name: pytest.approx(part / sum(hours.values())) for name, part in hours.items()
+    }
+    drawn = Counter(d.source.name for step in range(200) for d in Batches(data, 40, Key(0))[step])
+    rows_of = {source.name: int(source.copies.sum()) for source in data.sources}
+    assert drawn["pseudo"] / drawn["labeled"] == pytest.approx(rows_of["pseudo"] / rows_of["labeled"], rel=0.05)
+
+
+def test_portions_hold_what_draws_hold() -> None:
+    batches = Batches(example(), 40, Key(3))
+    for step in (0, 7, 31):
+        portions = [
+            (portion.source.name, int(row), int(copy), int(lap))
+            for portion in batches.portions(step)
+            for row, copy, lap in zip(portion.rows, portion.copies, portion.laps, strict=True)
+        ]
+        assert portions == [(d.source.name, d.row, d.copy, d.lap) for d in batches[step]]
+
+
+def test_one_source_alone_can_be_had_and_an_absent_one_is_named() -> None:
+    assert [source.name for source in example().only("pseudo").sources] == ["pseudo"]
+    with pytest.raises(MixError, match="no pseudo rows"):
+        example().only("labeled").only("pseudo")
+
+
+def test_soft_labels_come_along_and_are_part_of_the_fingerprint() -> None:
+    seen, unseen = Labeled(rows("a", [1.0] * 3, "x")), Unlabeled(rows("b", [1.0] * 3))
+    labels = unseen.rows.select("id").with_columns(
+        label=pl.lit("y"),
+        soft_index=pl.Series([[0, 1]] * 3, dtype=pl.List(pl.Int32)),
+        soft_prob=pl.Series([[0.75, 0.25]] * 3, dtype=pl.List(pl.Float16)),
+    )
+    copies = pl.DataFrame({"copies": [1, 0, 2], "weight": [1.0, 1.0, 1.0]})
+    data = mix(seen, unseen, labels, copies, MixPlan())
+    assert data.sources[1].rows["id"].to_list() == ["b0", "b2"]
+    assert data.sources[1].rows["soft_prob"].to_list() == [[0.75, 0.25]] * 2
+    others = labels.with_columns(soft_prob=pl.Series([[0.5, 0.5]] * 3, dtype=pl.List(pl.Float16)))
+    assert mix(seen, unseen, others, copies, MixPlan()).fingerprint != data.fingerprint
+    assert mix(seen, unseen, labels, copies, MixPlan()).fingerprint == data.fingerprint

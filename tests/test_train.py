@@ -56,7 +56,15 @@ def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"ema": 0.9}, {"average": 3, "average_every": 3}, {"ema": 0.9, "average": 2, "average_every": 6}]
+    "changes",
+    [
+        {},
+        {"ema": 0.9},
+        {"average": 3, "average_every": 3},
+        {"ema": 0.9, "average": 2, "average_every": 6},
+        {"optimizer": "sgd", "momentum": 0.8},
+        {"optimizer": "rmsprop", "decay": "exponential", "decay_every": 3},
+    ],
 )
 @pytest.mark.parametrize("crash", [1, 4, 9, 18, 24])
 def test_a_resumed_training_equals_one_never_stopped(changes: dict[str, object], crash: int, tmp_path: Path) -> None:
@@ -156,6 +164,36 @@ def test_the_learning_rate_warms_up_and_decays_as_published() -> None:
     assert learning_rate(cosine, 200) == pytest.approx(1e-3)
     assert learning_rate(cosine, 299) == pytest.approx(0, abs=1e-6)
     assert learning_rate(plan(warmup=0, decay="cosine"), 1) == pytest.approx(1e-3, rel=0.01)
+
+
+def test_the_exponential_rate_falls_in_steps_that_warm_up_is_part_of() -> None:
+    steps = plan(updates=100, warmup=10, peak_rate=0.1, decay="exponential", decay_rate=0.5, decay_every=20)
+    assert [learning_rate(steps, n) for n in (5, 10, 11, 20, 21, 40, 41)] == pytest.approx(
+        [0.05, 0.1, 0.1, 0.1, 0.05, 0.05, 0.025]
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"momentum": 0.5}, "momentum = 0.5 has no effect where optimizer = adamw"),
+        ({"optimizer": "sgd", "beta2": 0.9}, "beta2 = 0.9 has no effect where optimizer = sgd"),
+        ({"decay_every": 5}, "decay_every = 5 has no effect where decay = cosine"),
+    ],
+)
+def test_a_setting_of_another_optimizer_or_schedule_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plan(**changes)
+
+
+def test_weights_that_take_no_gradient_stay_as_they_are(tmp_path: Path) -> None:
+    objective = Regression()
+    frozen = objective.model[0]
+    before = frozen.weight.detach().clone()
+    frozen.requires_grad_(False)
+    weights = fit(objective, plan(weight_decay=0.5), tmp_path, Key(0), "fit")
+    assert torch.equal(weights["0.weight"], before)
+    assert not torch.equal(weights["3.weight"], Regression().model[3].weight)
 
 
 def test_bfloat16_autocast_is_used_where_it_is_asked_for_and_weights_stay_float32(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""Parameters of the presets S, M and L beside those of the paper, as a Markdown table.
+"""Parameters of the presets S, M and L, or of the image nets, beside those of the papers, as a Markdown table.
 
     python tools/model_sizes.py [--vocabulary 1000]
+    python tools/model_sizes.py --images
 
 Encoder: subsampling and blocks of this package's Conformer, counted from the modules themselves. Gulati et al. 2020
 (table 1) give totals with a decoder that this package has none of, and say of it: one LSTM layer, 320 (S) or 640 (M, L)
@@ -8,6 +9,9 @@ wide, and 1,000 word pieces. What it comes to is counted here under these assump
 LSTM for each piece and the blank; four gates with one bias each; a joint network as wide as the LSTM, which the
 encoder's output is projected to, the LSTM's added as it is, and one layer to pieces and blank. The subsampling's
 channels are the model's width, which the paper does not say either.
+
+Image nets: with 10 classes and with 1,000. The papers count the ResNets for CIFAR with 10 (He et al. 2016, table 6),
+the EfficientNets with 1,000 (Tan and Le 2019, table 2; L2: Xie et al. 2020, table 2).
 """
 
 from __future__ import annotations
@@ -39,6 +43,22 @@ PAPER: dict[Preset, Paper] = {
 }
 
 
+# millions of parameters
+IMAGES: dict[str, float] = {
+    "resnet20": 0.27,
+    "resnet32": 0.46,
+    "efficientnet_b0": 5.3,
+    "efficientnet_b1": 7.8,
+    "efficientnet_b2": 9.2,
+    "efficientnet_b3": 12,
+    "efficientnet_b4": 19,
+    "efficientnet_b5": 30,
+    "efficientnet_b6": 43,
+    "efficientnet_b7": 66,
+    "efficientnet_l2": 480,
+}
+
+
 def encoder_parameters(plan: ConformerPlan) -> int:
     """Parameters of the subsampling and the blocks: all of the model but its CTC head."""
     with torch.device("meta"):  # counted without memory
@@ -61,13 +81,29 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vocabulary", type=int, default=1000, help="word pieces, the blank not counted")
-    vocabulary = parser.parse_args().vocabulary
-    print(
-        "| preset | encoder, relative | encoder, rotary | decoder | total, relative | the paper's total | difference |"
-    )
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for name in get_args(Preset):
-        print(f"| {' | '.join(_row(name, vocabulary))} |")
+    parser.add_argument("--images", action="store_true", help="the image nets instead")
+    given = parser.parse_args()
+    if given.images:
+        _print(["net", "10 classes", "1,000 classes", "the paper's"], _image_rows())
+        return
+    head = ["preset", "encoder, relative", "encoder, rotary", "decoder", "total, relative", "the paper's total"]
+    _print([*head, "difference"], [_row(name, given.vocabulary) for name in get_args(Preset)])
+
+
+def _print(head: list[str], rows: list[list[str]]) -> None:
+    for row in (head, ["---", *["---:"] * (len(head) - 1)], *rows):
+        print(f"| {' | '.join(row)} |")
+
+
+def _image_rows() -> list[list[str]]:
+    # speech is installed without what image nets need
+    from nst_asr.vision.nets import NAMES, NetPlan, parameter_count
+
+    counts = {name: [parameter_count(NetPlan(name=name), classes) for classes in (10, 1000)] for name in NAMES}
+    return [
+        [name, *(f"{count / 1e6:.2f} M" for count in count_pair), f"{IMAGES[name]:g} M" if name in IMAGES else ""]
+        for name, count_pair in counts.items()
+    ]
 
 
 def _row(name: Preset, vocabulary: int) -> list[str]:

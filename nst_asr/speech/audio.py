@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,11 +18,11 @@ from torchaudio.transforms import Resample
 from nst_asr.speech import mpeg
 from nst_asr.speech.containers import refuse_damage
 from nst_asr.stored import View, locate
-
-log = logging.getLogger("nst_asr")
+from nst_asr.unusable import Checked, sort_out
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".sph")  # what a folder is searched for; soundfile reads more
 _SHORTAGE = 0.02  # seconds that a file may lack of what its manifest says: manifests round
+_THREADS = 4  # that open files
 _UNKNOWN = 1 << 60  # samples: libsndfile's sign for a length that the header does not give
 # Frames of mp3 refer back to up to 511 bytes of sound in frames before them, 23 frames of the smallest kind; a decoder
 # that begins in the middle gives noise until it has them. Measured: up to 5032 samples at the lowest bit rate.
@@ -46,14 +45,6 @@ class Header:
     def seconds(self) -> float:
         """Duration."""
         return self.samples / self.rate
-
-
-@dataclass(frozen=True)
-class Checked:
-    """The rows whose audio is as the manifest says, and (id, reason) for each of the others."""
-
-    rows: pl.DataFrame
-    bad: tuple[tuple[str, str], ...]
 
 
 def read(path: Path | str, rate: int, *, start: float = 0.0, seconds: float | None = None) -> np.ndarray:
@@ -100,47 +91,31 @@ def resample(wave: np.ndarray, old: int, new: int) -> np.ndarray:
         return np.asarray(_resampler(old, new)(torch.from_numpy(wave)).numpy())
 
 
-def measured(rows: pl.DataFrame, *, threads: int = 4) -> pl.DataFrame:
+def measured(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows with the sizes that are null filled in from the headers of the files.
 
     A file that cannot be opened gets a hundredth of a second, so that `check` can name and count it with the others.
     """
     unknown = rows.filter(pl.col("size").is_null()).select("path", "start", "size").iter_rows()
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(lambda row: _examine(*row, seconds=0.0), unknown))
     sizes = rows["size"].to_numpy().copy()
     sizes[rows["size"].is_null().to_numpy()] = [0.01 if isinstance(size, str) else size for size in found]
     return rows.with_columns(pl.Series("size", sizes, dtype=pl.Float32))
 
 
-def check(rows: pl.DataFrame, *, decode: bool = False, threads: int = 4) -> Checked:
+def check(rows: pl.DataFrame, *, decode: bool = False) -> Checked:
     """The rows whose file is there and as long as they say, sizes filled in where they are null, and the others.
 
     Looks at headers and at the last hundredth of a second; with `decode` at every sample, which also finds damage in
-    the middle and NaN. Rows as in `manifests`; their order is kept.
+    the middle and NaN. Rows as in `corpora.rows`; their order is kept.
     """
     columns = rows.select("path", "start", "size").iter_rows()
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(lambda row: _examine(*row, seconds=float("inf") if decode else 0.01), columns))
     reasons = [answer if isinstance(answer, str) else None for answer in found]
     sizes = pl.Series("size", [None if isinstance(answer, str) else answer for answer in found], dtype=pl.Float32)
-    good = rows.with_columns(sizes).filter(pl.Series([reason is None for reason in reasons], dtype=pl.Boolean))
-    bad = tuple((name, reason) for name, reason in zip(rows["id"], reasons, strict=True) if reason is not None)
-    for name, reason in bad:
-        log.warning("skipped %s: %s", name, reason)
-    return Checked(good, bad)
-
-
-def refuse_if_too_many(bad: Sequence[tuple[str, str]], total: int, limit: float = 0.01) -> None:
-    """Raise AudioError, naming the first few, where more than the share `limit` of `total` examples is bad."""
-    if len(bad) <= limit * total:
-        return
-    first = "\n".join(f"  {name}: {reason}" for name, reason in bad[:5])
-    more = f"\n  and {len(bad) - 5} more" if len(bad) > 5 else ""
-    raise AudioError(
-        f"{len(bad)} of {total} audio files cannot be used, more than the share of {limit:g} that may be skipped:\n"
-        f"{first}{more}\nMend them, take them out of the manifest, or allow a larger share."
-    )
+    return sort_out(rows.with_columns(sizes), reasons)
 
 
 def _examine(path: str, start: float, size: float | None, *, seconds: float) -> float | str:

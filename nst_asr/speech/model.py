@@ -5,7 +5,6 @@ Legend: B batch, N samples, T frames, F mel channels, V vocabulary (blank includ
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,16 +17,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from nst_asr import __version__, config
+from nst_asr import __version__, config, sealed
 from nst_asr.speech.conformer import Conformer, ConformerPlan
 from nst_asr.speech.features import FeaturePlan, FeatureStatistics, log_mel
 from nst_asr.speech.tokenizer import Tokenizer
-from nst_asr.store import StoreError, write_json, write_text, written_aside
+from nst_asr.store import StoreError, written_aside
 
-_DESCRIPTION = "model.json"
 _WEIGHTS = "weights.safetensors"
-_HASH = "HASH"
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model")
+_FILES = (_WEIGHTS, "tokenizer.json", "tokenizer.model")
+_DECIDING = ("architecture", "features", "statistics")
+is_finished = sealed.is_finished
 
 
 @dataclass(frozen=True)
@@ -66,19 +65,12 @@ class Recogniser:
             "lineage": lineage,
             "version": __version__,
         }
-        write_json(folder / _DESCRIPTION, content)
-        write_text(folder / _HASH, folder_hash(folder) + "\n")
-
-
-def is_finished(folder: Path) -> bool:
-    """Whether a model folder is complete."""
-    return (folder / _HASH).is_file()
+        sealed.seal(folder, content, _FILES, _DECIDING)
 
 
 def load(folder: Path, device: torch.device | str = "cpu") -> Recogniser:
     """The recogniser in a model folder, in evaluation mode. Raises StoreError where the folder holds none."""
-    if not is_finished(folder):
-        raise StoreError(f"{folder}: not a model folder (no {_HASH}); give the folder of a finished teacher or student")
+    sealed.refuse_unfinished(folder)
     try:
         return _load(folder, device)
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
@@ -86,9 +78,9 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Recogniser:
 
 
 def _load(folder: Path, device: torch.device | str) -> Recogniser:
-    content = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
-    architecture = config.parse(ConformerPlan, content["architecture"], str(folder / _DESCRIPTION))
-    features = config.parse(FeaturePlan, content["features"], str(folder / _DESCRIPTION))
+    content = json.loads((folder / sealed.DESCRIPTION).read_text(encoding="utf-8"))
+    architecture = config.parse(ConformerPlan, content["architecture"], str(folder / sealed.DESCRIPTION))
+    features = config.parse(FeaturePlan, content["features"], str(folder / sealed.DESCRIPTION))
     tokenizer = Tokenizer.load(folder)
     conformer = Conformer(architecture, features.mels, tokenizer.size)
     conformer.load_state_dict(load_file(folder / _WEIGHTS))
@@ -98,15 +90,7 @@ def _load(folder: Path, device: torch.device | str) -> Recogniser:
 
 def folder_hash(folder: Path) -> str:
     """A digest of everything in a model folder that decides what it hears."""
-    digest = hashlib.blake2b(digest_size=12)
-    for name in (_WEIGHTS, *_TOKENIZER_FILES):
-        if (folder / name).is_file():
-            digest.update(name.encode())
-            digest.update((folder / name).read_bytes())
-    content = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
-    deciding = {key: content[key] for key in ("architecture", "features", "statistics")}
-    digest.update(json.dumps(deciding, sort_keys=True).encode())
-    return digest.hexdigest()
+    return sealed.digest(folder, _FILES, _DECIDING)
 
 
 def pad(waves: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:

@@ -77,7 +77,13 @@ def _augment(
     if pending:
         _apply(here, image, tables)
     elif aside:
-        image[:] = here
+        _copy(here, image)
+
+
+@numba.njit(nogil=True, cache=True)
+def _copy(source: np.ndarray, out: np.ndarray) -> None:
+    for i in range(len(out)):  # out[:] = source takes ten times as long: numba provides for overlaps
+        out[i] = source[i]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -129,7 +135,8 @@ def _same_for_all(step: np.ndarray, operation: int, argument: float, mean: int) 
 def _blend(low: np.float32, high: np.float32, factor: np.float32) -> np.uint8:
     """low + factor (high - low), cut to a byte; all in float32, as PIL has it."""
     value = low + factor * (high - low)
-    return np.uint8(np.int32(min(max(value, np.float32(0)), np.float32(255))))
+    value = value if value > np.float32(0) else np.float32(0)
+    return np.uint8(np.int32(value if value < np.float32(255) else np.float32(255)))
 
 
 @numba.njit(nogil=True, cache=True)
@@ -166,11 +173,8 @@ def _count(image: np.ndarray, tables: np.ndarray, counts: np.ndarray) -> None:
 @numba.njit(nogil=True, cache=True)
 def _stretch(counts: np.ndarray, step: np.ndarray) -> None:
     """The table that takes the lowest value to 0 and the highest to 255 (autocontrast)."""
-    low, high = 0, 255
-    while low < 255 and counts[low] == 0:
-        low += 1
-    while high > 0 and counts[high] == 0:
-        high -= 1
+    found = np.flatnonzero(counts)
+    low, high = found[0], found[-1]
     scale = 255.0 / (high - low) if high > low else 1.0
     offset = -low * scale if high > low else 0.0
     for value in range(256):
@@ -180,10 +184,7 @@ def _stretch(counts: np.ndarray, step: np.ndarray) -> None:
 @numba.njit(nogil=True, cache=True)
 def _even_out(counts: np.ndarray, step: np.ndarray) -> None:
     """The table that makes the values' shares even (equalize)."""
-    high = 255
-    while high > 0 and counts[high] == 0:
-        high -= 1
-    width = (counts.sum() - counts[high]) // 255
+    width = (counts.sum() - counts[np.flatnonzero(counts)[-1]]) // 255
     seen = width // 2
     for value in range(256):
         step[value] = min(seen // width, 255) if width else value
@@ -202,7 +203,7 @@ def _colour(source: np.ndarray, out: np.ndarray, factor: np.float32) -> None:
 @numba.njit(nogil=True, cache=True)
 def _sharpen(source: np.ndarray, out: np.ndarray, H: int, W: int, factor: np.float32) -> None:
     """Blended with its smoothing by ((1 1 1) (1 5 1) (1 1 1)) / 13; the outermost pixels stay."""
-    out[:] = source
+    _copy(source, out)
     row = 3 * W
     inner = row - 6
     for y in range(1, H - 1):
@@ -243,7 +244,7 @@ def _transform(
         part = line[3 * low : 3 * high]
         if ax == _FIXED and ay == 0 and high > low:
             first = ((y_start >> 16) * W + (x_start >> 16) + low) * 3
-            part[:] = source[first : first + len(part)]
+            _copy(source[first : first + len(part)], part)
         else:
             _pick(source, part, W, x_start + low * ax, y_start + low * ay, ax, ay)
         if mapped:
@@ -286,9 +287,9 @@ def _matrix(operation: int, argument: float, H: int, W: int) -> tuple[int, int, 
     elif operation == SHEAR_Y:
         ay = argument
     elif operation == TRANSLATE_X:
-        cx = argument * W
+        cx = math.floor(argument * W + 0.5)  # whole pixels: nothing is left to fixed point
     else:
-        cy = argument * H
+        cy = math.floor(argument * H + 0.5)
     cx, cy = cx + ax * 0.5 + bx * 0.5, cy + ay * 0.5 + by * 0.5  # a pixel's place is its middle
     return _fix(ax), _fix(bx), _fix(cx), _fix(ay), _fix(by), _fix(cy)
 

@@ -98,6 +98,8 @@ class VisionPlan(Plan[VisionTrain, LabelPlan]):
     task: Literal["vision"]
     pixels: PixelPlan = PixelPlan()
     allow_smaller: bool = False  # students smaller than their teachers
+    # pixels: every image is decoded once before anything is trained; digests: those of the manifest are trusted
+    check: Literal["pixels", "digests"] = "pixels"
     max_bad_share: float = Field(0.01, ge=0, le=1)  # of a manifest's images that may be unusable before the run stops
     cache_mb: int = Field(2048, ge=0)  # decoded images are kept in memory up to this
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nst_asr.vision.corpora import KINDS
+
 if TYPE_CHECKING:
     from nst_asr.vision.corpora.summary import Summary
-
-KINDS = ("folder", "shards", "cifar10", "digits")
 
 
 def add_prepare_images(
@@ -33,7 +33,7 @@ def add_prepare_images(
     add.add_argument(
         "--labeled-number",
         metavar="AMOUNT",
-        help="so many are labeled; the rest is the pool unlabeled, its truth aside",
+        help="so many are labeled; the rest is a pool, its truth aside",
     )
     add.add_argument("--seed", type=int, default=0, help="of the draw of the sets")
     add.add_argument("--max-bad-share", type=float, default=0.01, metavar="SHARE", help="that may be left out (0.01)")
@@ -43,6 +43,15 @@ def add_prepare_images(
 
 def prepare_images(options: argparse.Namespace) -> Summary:
     """The summary of what was written. Raises ManifestError, UnusableError, StoreError."""
+    from nst_asr.lines import ManifestError
+
+    try:
+        return _prepared(options)
+    except ModuleNotFoundError as error:
+        raise ManifestError(f"{error.name} is not installed; images need: pip install 'nst-asr[vision]'") from None
+
+
+def _prepared(options: argparse.Namespace) -> Summary:
     from nst_asr.vision.corpora.held_out import amount, parse_hold_out
     from nst_asr.vision.corpora.prepare import prepare
     from nst_asr.vision.corpora.prepare_plan import PreparePlan

@@ -15,7 +15,7 @@ import numpy as np
 from nst_asr.vision.corruptions import CORRUPTIONS, SEVERITIES
 from nst_asr.vision.perturbations import PERTURBATIONS
 
-# AlexNet's top-1 error on ImageNet-C, the mean over the five severities; published with the paper's code
+# AlexNet's top-1 error on ImageNet-C, the mean over the five severities; published beside the paper's code
 ALEXNET_ERRORS: dict[str, float] = {
     "gaussian_noise": 0.886428,
     "shot_noise": 0.894468,
@@ -33,7 +33,7 @@ ALEXNET_ERRORS: dict[str, float] = {
     "pixelate": 0.717840,
     "jpeg_compression": 0.606500,
 }
-# AlexNet's flip probability on ImageNet-P, of the first difficulty
+# AlexNet's flip probability on ImageNet-P, of the first difficulty; second hand, not checked against the paper
 ALEXNET_FLIPS: dict[str, float] = {
     "gaussian_noise": 0.2365,
     "shot_noise": 0.3006,

@@ -53,7 +53,7 @@ def halved() -> nn.MaxPool2d:
 def initialise(net: nn.Module) -> None:
     """Draw the convolutions' weights from N(0, 2 / (9 C_out)) (He et al. 2015, section 2.2, backward form).
 
-    Batch normalisation begins as the identity and the linear layer as torch has it.
+    Batch normalisation and the linear layer stay as they are.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):

@@ -81,12 +81,12 @@ def _usable(run: Run, name: str, part: Labeled | Unlabeled, plan: VisionPlan) ->
     """The part without the images that cannot be used; these are listed, with reasons, in the run folder."""
     path = run.step(f"corpus/{name}.parquet", lambda out: _check(out, name, part, plan))
     kept = read_table(path)
-    rows = part.rows.join(kept, on="id", how="inner", maintain_order="left")
+    rows = part.rows.drop("digest", strict=False).join(kept, on="id", how="inner", maintain_order="left")
     return type(part)(rows, name)
 
 
 def _check(out: Path, name: str, part: Labeled | Unlabeled, plan: VisionPlan) -> None:
-    checked = images.check(part.rows)
+    checked = images.check(part.rows, decode=plan.check == "pixels")
     bad = checked.bad
     if bad:
         write_json(out.parent / f"{name}.bad.json", [{"id": i, "reason": reason} for i, reason in bad])

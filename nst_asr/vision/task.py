@@ -27,7 +27,15 @@ from nst_asr.vision.plan import LabelPlan, PixelPlan, VisionTrain
 from nst_asr.vision.targets import places_of
 from nst_asr.vision.training import Training, drop_resumption
 
-TERMS = Terms(error="top-1 error", amount="images", unit=1.0, example="image", group="group", groups_expected=False)
+TERMS = Terms(
+    error="top-1 error",
+    amount="images",
+    unit=1.0,
+    example="image",
+    token="label",
+    group="group",
+    groups_expected=False,
+)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class Training:
             found = self._first(data)
             if not rank():
                 with written_aside(path) as part:
-                    part.write_bytes(save(found.net.state_dict()))
+                    part.write_bytes(save({name: value.contiguous() for name, value in found.net.state_dict().items()}))
         # all processes go on from one file: batch normalisation's statistics are each process's own
         join(self.device).wait()
         first.net.load_state_dict(load_file(path))

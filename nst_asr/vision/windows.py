@@ -16,19 +16,19 @@ def shifted(images: np.ndarray, corners: np.ndarray, flip: np.ndarray) -> np.nda
     black. flip: (B,) bool.
     """
     B, H, W, _ = images.shape
-    out = np.empty_like(images)
+    out = np.empty((B, H, W, 3), np.uint8)
     for b in range(B):
         down, right = corners[b, 0], corners[b, 1]
         first, last = max(0, -right), min(W, W - right)
         for y in range(H):
-            row, line = y + down, out[b, y]
-            if row < 0 or row >= H or first >= last:
-                line[:] = 0
-                continue
-            line[:first], line[last:] = 0, 0
-            line[first:last] = images[b, row, first + right : last + right]
-            if flip[b]:
-                _mirror(line)
+            if 0 <= y + down < H and first < last:
+                part = images[b, y + down, first + right : last + right].reshape(-1)
+                if flip[b]:
+                    _fill_mirrored(out[b, y].reshape(-1), W - last, part)
+                else:
+                    _fill(out[b, y].reshape(-1), first, part)
+            else:
+                out[b, y] = 0
     return out
 
 
@@ -43,8 +43,19 @@ def cut(images: np.ndarray, corners: np.ndarray, side: int) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
-def _mirror(line: np.ndarray) -> None:
-    W = len(line)
-    for x in range(W // 2):
-        for c in range(3):
-            line[x, c], line[W - 1 - x, c] = line[W - 1 - x, c], line[x, c]
+def _fill(line: np.ndarray, first: int, part: np.ndarray) -> None:
+    """The line, black but for `part` from pixel `first`."""
+    inner = line[3 * first : 3 * first + len(part)]
+    line[: 3 * first], line[3 * first + len(part) :] = 0, 0
+    for i in range(len(part)):
+        inner[i] = part[i]
+
+
+@numba.njit(nogil=True, cache=True)
+def _fill_mirrored(line: np.ndarray, first: int, part: np.ndarray) -> None:
+    """The line, black but for the mirror image of `part` from pixel `first`."""
+    inner = line[3 * first : 3 * first + len(part)]
+    line[: 3 * first], line[3 * first + len(part) :] = 0, 0
+    for i in range(0, len(part), 3):
+        place = len(part) - 3 - i
+        inner[place], inner[place + 1], inner[place + 2] = part[i], part[i + 1], part[i + 2]

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from nst_asr.key import Key
-from nst_asr.speech.audio import AudioError, check, header, measured, pieces, read, refuse_if_too_many, resample
+from nst_asr.speech.audio import AudioError, check, header, measured, pieces, read, resample
 from nst_asr.stored import address
 
 FORMATS: dict[str, dict[str, Any]] = {
@@ -227,16 +227,6 @@ def test_a_file_that_cannot_be_measured_is_left_to_the_check(tmp_path: Path) -> 
     found = check(measured(rows(tmp_path / "none.wav", write(tmp_path / "a.wav", tone()), size=None)))
     assert found.rows["id"].to_list() == ["a"]
     assert [name for name, _ in found.bad] == ["none"]
-
-
-def test_too_large_a_share_of_bad_files_stops() -> None:
-    bad = [(f"utt{i}", "no such file") for i in range(7)]
-    refuse_if_too_many(bad, 700)
-    refuse_if_too_many([], 0)
-    with pytest.raises(AudioError, match=r"7 of 699 .*0\.01") as caught:
-        refuse_if_too_many(bad, 699)
-    assert "utt4: no such file" in str(caught.value)
-    assert "and 2 more" in str(caught.value)
 
 
 def test_resampling_to_the_same_rate_changes_nothing() -> None:

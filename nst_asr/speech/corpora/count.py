@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from nst_asr.speech.corpora.rows import ManifestError
+from nst_asr.lines import ManifestError
 from nst_asr.speech.corpora.utterance import Defect, Utterance
 
 Corpus = Callable[[], Iterable[Utterance | Defect]]  # may be read several times

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nst_asr.speech.corpora.rows import ManifestError
+from nst_asr.lines import ManifestError
 from nst_asr.speech.corpora.utterance import Defect, Utterance
 
 _TORN = re.compile(r"[\t\r\n]")

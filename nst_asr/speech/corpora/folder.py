@@ -7,12 +7,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from nst_asr.lines import ManifestError, numbered_lines, tsv_lines
 from nst_asr.speech.audio import SUFFIXES
-from nst_asr.speech.corpora.lines import numbered_lines
-from nst_asr.speech.corpora.rows import ManifestError
-from nst_asr.speech.corpora.tsv import COLUMNS, tsv_lines
 from nst_asr.speech.corpora.utterance import NO_AUDIO, Defect, Utterance
 
+COLUMNS = ("id", "path", "text", "speaker", "seconds")  # of a TSV that lists audio files
 # what would be passed over in silence if it were not known to be audio
 _UNREAD = (
     *(".m4a", ".m4b", ".aac", ".wma", ".amr", ".webm", ".mp4", ".3gp"),

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from nst_asr.key import Key
-from nst_asr.speech.corpora.rows import ManifestError
+from nst_asr.lines import ManifestError
 
 TRAINING = ""  # the name of the set that is not held out
 

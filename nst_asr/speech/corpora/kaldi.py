@@ -16,8 +16,8 @@ from itertools import groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
 
+from nst_asr.lines import ManifestError
 from nst_asr.speech.corpora.lines import keyed_lines
-from nst_asr.speech.corpora.rows import ManifestError
 from nst_asr.speech.corpora.utterance import NO_AUDIO, Defect, Utterance
 
 _IN_ARCHIVE = re.compile(r".*\.(ark|ARK):\d+")

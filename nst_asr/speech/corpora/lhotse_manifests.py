@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nst_asr.speech.corpora.lines import refuse_no_file
-from nst_asr.speech.corpora.rows import ManifestError
+from nst_asr.lines import ManifestError, refuse_no_file
 from nst_asr.speech.corpora.utterance import Utterance
 
 _ROUNDING = 0.02  # seconds by which a supervision may miss its cut

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from nst_asr.lines import ManifestError
 from nst_asr.speech.audio import SUFFIXES
 from nst_asr.speech.corpora.lines import keyed_lines
-from nst_asr.speech.corpora.rows import ManifestError
 from nst_asr.speech.corpora.utterance import NO_AUDIO, Defect, Utterance
 
 

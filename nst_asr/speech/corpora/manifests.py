@@ -9,12 +9,12 @@ from pathlib import Path
 
 import polars as pl
 
+from nst_asr.lines import ManifestError, numbered_lines
+from nst_asr.rows import read_truth, write_rows
 from nst_asr.speech.audio import measured
 from nst_asr.speech.corpora.folder import audio_below, listed
 from nst_asr.speech.corpora.lhotse_manifests import lhotse, supervisions_beside
-from nst_asr.speech.corpora.lines import numbered_lines
-from nst_asr.speech.corpora.rows import SCHEMA, ManifestError, Row, read_rows, table, write_rows
-from nst_asr.speech.corpora.tsv import COLUMNS, tsv_lines
+from nst_asr.speech.corpora.rows import SCHEMA, Row, read_rows, table
 from nst_asr.speech.corpora.utterance import Utterance
 
 __all__ = [
@@ -43,14 +43,6 @@ def read_manifest(path: Path, *, labeled: bool) -> pl.DataFrame:
     if "label" not in rows.columns:
         raise ManifestError(f"{path}: a labeled manifest is wanted, but there is no text in it")
     return measured(_spoken(path, rows))
-
-
-def read_truth(path: Path) -> pl.DataFrame:
-    """The known labels of a pool: id and label, from a TSV whose first line names the columns id and text."""
-    rows = [(row["id"], row["text"]) for _, row in tsv_lines(path, ("id", "text"), (*COLUMNS, "size"))]
-    if not rows:
-        raise ManifestError(f"{path}: no line but the first")
-    return pl.DataFrame(rows, schema={"id": pl.String, "label": pl.String}, orient="row")
 
 
 def from_lhotse(path: Path, supervisions: Path | None = None) -> pl.DataFrame:

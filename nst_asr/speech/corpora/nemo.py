@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
-from nst_asr.speech.corpora.lines import numbered_lines
-from nst_asr.speech.corpora.rows import ManifestError
+from nst_asr.lines import ManifestError, numbered_lines
 from nst_asr.speech.corpora.utterance import Utterance
 
 

@@ -8,8 +8,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from nst_asr.lines import ManifestError
 from nst_asr.speech.corpora.lhotse_manifests import cut_utterance, items, refuse_what_is_no_stretch
-from nst_asr.speech.corpora.rows import ManifestError
 from nst_asr.speech.corpora.utterance import Defect, Utterance
 from nst_asr.stored import address
 

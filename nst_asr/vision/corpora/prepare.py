@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import polars as pl
 
@@ -40,6 +41,7 @@ def prepare(plan: PreparePlan) -> Summary:
     out: then only NAME.bad.tsv is written.
     """
     refuse_contradictions(plan)
+    _refuse_unwritable(plan.out)
     rows, bad = _checked(plan)
     _write_bad(plan, bad)
     refuse_if_too_many(bad, len(rows) + len(bad), plan.max_bad_share, noun="images")
@@ -52,13 +54,26 @@ def prepare(plan: PreparePlan) -> Summary:
     return summary
 
 
+def _refuse_unwritable(out: Path) -> None:
+    """Raise ManifestError now where the folder of the manifest cannot be written to after hours of decoding."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        raise ManifestError(
+            f"--out {out}: nothing can be written to its folder ({error.strerror}); choose another place"
+        ) from None
+
+
 def _checked(plan: PreparePlan) -> tuple[pl.DataFrame, Bad]:
     """The rows of images that can be used, with `digest` and `held`, and the others."""
     wanted = plan.labeled or plan.truth is not None
     rows, lacking = table(plan.source, _read(plan, labeled=wanted), labeled=plan.labeled)
     _refuse_doubled(rows)
-    if plan.out.suffix == ".tsv" or plan.truth_path() is not None:
+    if plan.out.suffix == ".tsv":
         refuse_torn(rows)
+    elif plan.truth_path() is not None:
+        refuse_torn(rows.select("id"))
     checked = images.check(rows, threads=plan.threads)
     return checked.rows, (*lacking, *checked.bad)
 

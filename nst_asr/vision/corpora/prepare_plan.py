@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nst_asr.lines import ManifestError
+from nst_asr.vision.corpora import KINDS
 from nst_asr.vision.corpora.held_out import Amount
-
-KINDS = ("folder", "shards", "cifar10", "digits")
 
 
 @dataclass(frozen=True)

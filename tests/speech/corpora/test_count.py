@@ -2,8 +2,8 @@
 
 import pytest
 
+from nst_asr.lines import ManifestError
 from nst_asr.speech.corpora import count
-from nst_asr.speech.corpora.rows import ManifestError
 from nst_asr.speech.corpora.utterance import Defect, Utterance
 
 

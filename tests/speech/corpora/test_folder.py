@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from nst_asr.lines import ManifestError
 from nst_asr.speech.corpora.folder import audio_below, listed
-from nst_asr.speech.corpora.rows import ManifestError
 from nst_asr.speech.corpora.utterance import Defect
 from tests.speech.small_corpora import record, utterances, write
 

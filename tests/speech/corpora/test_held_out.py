@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 from nst_asr.key import Key
+from nst_asr.lines import ManifestError
 from nst_asr.speech.corpora.held_out import HoldOut, parse_hold_out, split
-from nst_asr.speech.corpora.rows import ManifestError
 
 ROWS = pl.DataFrame(
     {

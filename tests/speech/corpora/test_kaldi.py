@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from lhotse.kaldi import load_kaldi_data_dir
 
+from nst_asr.lines import ManifestError
 from nst_asr.speech.corpora.kaldi import kaldi
-from nst_asr.speech.corpora.rows import ManifestError
 from nst_asr.speech.corpora.utterance import Defect
 from tests.speech.small_corpora import record, utterances, write
 

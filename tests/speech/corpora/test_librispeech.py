@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from lhotse.recipes import prepare_librispeech
 
+from nst_asr.lines import ManifestError
 from nst_asr.speech.corpora.librispeech import librispeech
-from nst_asr.speech.corpora.rows import ManifestError
 from nst_asr.speech.corpora.utterance import Defect
 from tests.speech.small_corpora import record, utterances, write
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nst_asr.speech.corpora.lines import keyed_lines, numbered_lines
-from nst_asr.speech.corpora.rows import ManifestError
+from nst_asr.lines import ManifestError, numbered_lines
+from nst_asr.speech.corpora.lines import keyed_lines
 from tests.speech.small_corpora import write
 
 

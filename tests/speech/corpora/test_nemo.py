@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from nst_asr.lines import ManifestError
 from nst_asr.speech.corpora.nemo import nemo
-from nst_asr.speech.corpora.rows import ManifestError
 from tests.speech.small_corpora import write
 
 

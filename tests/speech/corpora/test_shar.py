@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
 
+from nst_asr.lines import ManifestError
 from nst_asr.speech.audio import read
-from nst_asr.speech.corpora.rows import ManifestError
 from nst_asr.speech.corpora.shar import shar
 from nst_asr.speech.corpora.utterance import Defect
 from tests.speech.small_corpora import record, utterances
