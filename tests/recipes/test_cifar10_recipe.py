@@ -24,10 +24,10 @@ from tests.vision import pictures
 RECIPE = Path(__file__).parents[2] / "recipes" / "cifar10"
 CLASSES = ("ant", "bee", "cat", "dog")
 CONFS = sorted((RECIPE / "conf").glob("*.yaml"))
+SMALL_CONF = RECIPE / "conf" / "small.yaml"
+TINY = {"updates": 4, "warmup": 1, "batch": 16.0, "checkpoint_every": 500}
 SETTINGS = (
-    "teacher.fit.updates=3",
-    "teacher.fit.warmup=1",
-    "teacher.fit.batch=16",
+    *(f"{whose}.fit.{name}={value}" for whose in ("teacher", "generation.student") for name, value in TINY.items()),
     "generation.filter.confidence=0.0",
 )
 
@@ -59,7 +59,7 @@ def ids(folder: Path, name: str) -> set[str]:
     return set(pl.read_csv(folder / f"{name}.tsv", separator="\t")["id"])
 
 
-def a_study(tmp_path: Path, manifests: Path, conf: Path = CONFS[0], settings: tuple[str, ...] = ()) -> study.Study:
+def a_study(tmp_path: Path, manifests: Path, conf: Path = SMALL_CONF, settings: tuple[str, ...] = ()) -> study.Study:
     return study.Study(tmp_path / "exp" / "seed-0", manifests, conf, 0, settings)
 
 
@@ -193,7 +193,7 @@ def test_settings_for_all_runs_reach_every_job(tmp_path: Path) -> None:
     for stage in study.STAGES:
         for job in found.jobs(stage):
             plan = found.plan(job)
-            assert plan.teacher.fit.updates == 3
+            assert plan.teacher.fit.updates == 4
             assert all(turn.student.fit.batch == 16 for turn in plan.generations)
 
 
@@ -270,7 +270,7 @@ def test_stages_in_a_row_give_tables_and_nothing_is_done_twice(folders: Path, tm
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ablation-teacher-noised", "ablation-only-0-to-0.5-soft", "ablation-pre-training"])
 def test_variants_of_the_ablations_run(name: str, manifests: Path, tmp_path: Path) -> None:
-    found = a_study(tmp_path, manifests, CONFS[0], (*SETTINGS, "teacher.fit.updates=4"))
+    found = a_study(tmp_path, manifests, SMALL_CONF, SETTINGS)
     jobs = study.chosen(found, 6, name)
     assert not study.do(jobs, found, 1), (found.folder / name / "output.log").read_text()
     labels = pl.read_parquet(found.folder / name / "gen1" / "1-labels")
