@@ -35,14 +35,39 @@ def test_of_the_core_only_training_imports_torch(path: Path) -> None:
     assert bool(torch) == (path.name in ("train.py", "parallel.py", "device.py", "rmsprop.py"))
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "speech").glob("*.py")), ids=lambda path: path.name)
+TASKS = sorted(path for task in ("speech", "vision") for path in (PACKAGE / task).rglob("*.py"))
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("path", TASKS, ids=named)
+def test_the_tasks_do_not_import_each_other(path: Path) -> None:
+    other = "nst_asr.vision" if "speech" in path.relative_to(PACKAGE).parts else "nst_asr.speech"
+    assert not [name for name in imported(path) if name.startswith(other)]
+
+
+@pytest.mark.parametrize("path", TASKS, ids=named)
 def test_only_the_start_of_a_run_calls_the_stages_of_the_loop(path: Path) -> None:
     assert ("nst_asr.stages" in imported(path)) == (path.name == "start.py")
 
 
-@pytest.mark.parametrize("name", ["labeler.py", "decode.py", "model.py", "transcribe.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("speech/labeler.py", "speech/decode.py", "speech/model.py", "speech/transcribe.py"),
+        *("vision/labeler.py", "vision/model.py", "vision/geometry.py", "vision/gallery.py"),
+    ],
+)
 def test_what_labels_knows_no_noise(name: str) -> None:
-    assert not [module for module in imported(PACKAGE / "speech" / name) if module.endswith("speech.noise")]
+    noises = ("speech.noise", "vision.noise", "vision.randaugment")
+    assert not [module for module in imported(PACKAGE / name) if module.endswith(noises)]
+
+
+def test_the_core_does_not_ask_which_task_it_serves() -> None:
+    asks = [path.name for path in CORE if '"speech"' in path.read_text() or '"vision"' in path.read_text()]
+    assert not asks
 
 
 def test_importing_the_package_or_printing_help_imports_no_torch() -> None:
