@@ -18,10 +18,11 @@ from nst_asr.config import Record
 from nst_asr.speech import presets
 from nst_asr.speech.attention import SelfAttention, rotary_angles
 from nst_asr.speech.convolution import Convolution
-from nst_asr.speech.depth import survivals, survive
+from nst_asr.speech.depth import survive
 from nst_asr.speech.dropout import Dropout
 from nst_asr.speech.relative import RelativeAttention, relative_sinusoids
 from nst_asr.speech.subsampling import Subsampling, inside
+from nst_asr.survivals import survivals
 
 
 class ConformerPlan(Record):

@@ -14,17 +14,6 @@ from torch import Tensor
 Step = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
-def survivals(blocks: int, last: float) -> list[float]:
-    """The probability that each block survives in training: p_l = 1 - (l / L) (1 - p_L), l = 1 ... L.
-
-    Huang et al. 2016 (Deep Networks with Stochastic Depth), equation 4; `last` is p_L. Raises ValueError unless
-    0 < last <= 1.
-    """
-    if not 0 < last <= 1:
-        raise ValueError(f"survival = {last}: expected a probability in (0, 1]")
-    return [1 - place / blocks * (1 - last) for place in range(1, blocks + 1)]
-
-
 def survive(block: Step, survival: float, x: Tensor, positions: Tensor, real: Tensor | None) -> Tensor:
     """x + (gate / p) (block(x) - x), one gate for each utterance; its expectation is what evaluation computes.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from nst_asr.vision.depth import survivals
+from nst_asr.survivals import survivals
 from nst_asr.vision.staged import Residual, Staged, convolution
 
 DEPTHS = (20, 26, 32, 38)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from nst_asr.vision.depth import survivals
+from nst_asr.survivals import survivals
 from nst_asr.vision.staged import Residual, Staged, convolution, halved
 
 

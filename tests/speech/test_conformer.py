@@ -8,9 +8,9 @@ from nst_asr.config import ConfigError, parse
 from nst_asr.speech.attention import rotary_angles, rotate
 from nst_asr.speech.conformer import Conformer, ConformerPlan
 from nst_asr.speech.convolution import Convolution
-from nst_asr.speech.depth import survivals
 from nst_asr.speech.dropout import Dropout
 from nst_asr.speech.subsampling import Subsampling, inside, subsampled_lengths
+from nst_asr.survivals import survivals
 
 MELS, VOCABULARY = 10, 7
 PLAN = ConformerPlan(width=16, blocks=3, heads=2, feed_forward=2, kernel=7, channels=4)

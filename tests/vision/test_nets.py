@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
 from nst_asr.config import ConfigError, parse
+from nst_asr.survivals import survivals
 from nst_asr.vision import nets
 from nst_asr.vision.cifar_resnet import Padded
-from nst_asr.vision.depth import Survival, survivals
+from nst_asr.vision.depth import Survival
 from nst_asr.vision.nets import NetError, NetPlan, build, parameter_count
 from nst_asr.vision.staged import Residual
 
