@@ -197,10 +197,11 @@ def _log_on_terminal() -> Iterator[None]:
 
 def _run(options: argparse.Namespace) -> int:
     from nst_asr.config import ConfigError
+    from nst_asr.given import Given
 
     if options.only and "test" in options.only and options.test is None:
         raise ConfigError("--only test: there is no test set; name its manifest with --test")
-    _start(options.plan)(
+    given = Given(
         options.plan,
         options.settings,
         options.exp,
@@ -209,8 +210,9 @@ def _run(options: argparse.Namespace) -> int:
         only=options.only or STAGES,
         allow_overlap=options.allow_overlap,
         device=options.device,
-        **({"kind": options.task} if options.task else {}),
     )
+    start = _start(options.plan)
+    start(given, options.task) if options.task else start(given)
     return 0
 
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
+
+from nst_asr.corpus import Labeled, Unlabeled
+from nst_asr.run import Run
+from nst_asr.store import read_table, write_json
+
+S = TypeVar("S", bound=Labeled | Unlabeled)
 
 log = logging.getLogger("nst_asr")
 
@@ -44,3 +52,26 @@ def refuse_if_too_many(
         f"{len(bad)} of {total} {noun} cannot be used, more than the share of {limit:g} that may be skipped:\n"
         f"{first}{more}\nMend them, take them out of the manifest, or allow a larger share."
     )
+
+
+def usable(
+    run: Run, part: S, check: Callable[[pl.DataFrame], Checked], columns: Sequence[str], limit: float, *, noun: str
+) -> S:
+    """The part without the inputs that cannot be used, which are listed, with reasons, in the run folder.
+
+    columns: what `check` finds out, which the part takes over. Raises UnusableError beyond the share `limit`.
+    """
+
+    def make(out: Path) -> None:
+        checked = check(part.rows)
+        if checked.bad:
+            listed = [{"id": name, "reason": reason} for name, reason in checked.bad]
+            write_json(out.parent / f"{part.name}.bad.json", listed)
+            log.warning("%s: %d of %d %s cannot be used and are left out", part.name, len(listed), len(part.rows), noun)
+        refuse_if_too_many(checked.bad, len(part.rows), limit, noun=noun)
+        checked.rows.select("id", *columns).write_parquet(out)
+
+    kept = read_table(run.step(f"corpus/{part.name}.parquet", make)).select("id", *columns)
+    rows = part.rows.drop(columns, strict=False).join(kept, on="id", how="inner", maintain_order="left")
+    new = [name for name in columns if name not in part.rows.columns]
+    return type(part)(rows.select(*part.rows.columns, *new), part.name)

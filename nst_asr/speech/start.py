@@ -4,60 +4,50 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from nst_asr import config
-from nst_asr.corpus import Corpus, Labeled, Truth, Unlabeled, guard
+from nst_asr.corpus import Corpus, Labeled, guard
 from nst_asr.device import usable_device
+from nst_asr.given import Given
 from nst_asr.mix import MixPlan, mix, refuse_long
 from nst_asr.parallel import join
-from nst_asr.plan import expand
 from nst_asr.run import Run, logged_to, open_run
 from nst_asr.speech import audio, noise
-from nst_asr.speech.corpora.manifests import read_manifest, read_truth
+from nst_asr.speech.corpora.manifests import read_manifest
 from nst_asr.speech.leakage import shared_audio
 from nst_asr.speech.plan import SpeechPlan
 from nst_asr.speech.task import Speech
 from nst_asr.speech.tokenizer import Tokenizer, TokenizerError, TokenizerPlan
 from nst_asr.speech.tokenizer import train as train_tokenizer
 from nst_asr.stages import corpus_of, do_stages
-from nst_asr.store import read_table, write_json
-from nst_asr.unusable import refuse_if_too_many
+from nst_asr.unusable import usable
 
 log = logging.getLogger("nst_asr")
 
 
-def run_speech(
-    plan_path: Path,
-    settings: Sequence[str],
-    exp: Path,
-    manifests: Mapping[str, Path],
-    *,
-    truth: Path | None,
-    only: Sequence[str],
-    allow_overlap: bool,
-    device: str,
-    kind: type[Speech] = Speech,
-) -> None:
-    """Do the stages named in `only` of the run in `exp`; what is done is not done twice. `kind`: a study's variant."""
-    plan = read_plan(plan_path, settings)
-    place = usable_device(device)
-    data = {name: _read(name, path) for name, path in manifests.items()}
-    known = Truth(read_truth(truth)) if truth else None
+def run_speech(given: Given, kind: type[Speech] = Speech) -> None:
+    """Do the stages asked for; what is done is not done twice. `kind`: a study's variant."""
+    plan, place, known = given.read_plan(SpeechPlan), usable_device(given.device), given.known()
+    data = given.sets(read_manifest)
     corpus, test = corpus_of(data)
-    warnings = guard(corpus, test, allow_overlap=allow_overlap, also=shared_audio(corpus, test))
+    warnings = guard(corpus, test, allow_overlap=given.allow_overlap, also=shared_audio(corpus, test))
     _refuse_impossible(corpus, plan)
-    with logged_to(exp):
+    with logged_to(given.exp):
         for warning in warnings:
             log.warning("WARNING: %s", warning)
-        run = open_run(exp, plan, data | ({"truth": known} if known else {}))
+        run = open_run(given.exp, plan, data | ({"truth": known} if known else {}))
         join(place).wait()  # what rank 0 refuses, no other process begins with
-        usable = {name: _usable(run, name, part, plan) for name, part in data.items()}
-        corpus, test = corpus_of(usable)
+        check = partial(audio.check, decode=plan.check == "samples")
+        corpus, test = corpus_of(
+            {
+                name: usable(run, part, check, ("size",), plan.max_bad_share, noun="audio files")
+                for name, part in data.items()
+            }
+        )
         tokenizer = _tokenizer(run, corpus.labeled, plan.tokenizer)
         warn_of_unknown_words(corpus, test, tokenizer)
-        do_stages(kind(plan.features, tokenizer, place), corpus, test, known, plan, run, only)
+        do_stages(kind(plan.features, tokenizer, place), corpus, test, known, plan, run, given.only)
 
 
 def _tokenizer(run: Run, labeled: Labeled, plan: TokenizerPlan) -> Tokenizer:
@@ -98,31 +88,3 @@ def _refuse_impossible(corpus: Corpus, plan: SpeechPlan) -> None:
         noise.refuse_missing(trained.noise)
         for lesson in trained.curriculum:
             mix(corpus.labeled).up_to(lesson.size or math.inf)
-
-
-def read_plan(path: Path, settings: Sequence[str]) -> SpeechPlan:
-    """The plan in a file, with `key=value` settings laid over it."""
-    return config.parse(SpeechPlan, expand(config.override(config.read(path), settings)), str(path))
-
-
-def _read(name: str, path: Path) -> Labeled | Unlabeled:
-    rows = read_manifest(path, labeled=name != "unlabeled")
-    return Unlabeled(rows, name) if name == "unlabeled" else Labeled(rows, name)
-
-
-def _usable(run: Run, name: str, part: Labeled | Unlabeled, plan: SpeechPlan) -> Labeled | Unlabeled:
-    """The part without the files that cannot be used; these are listed, with reasons, in the run folder."""
-    path = run.step(f"corpus/{name}.parquet", lambda out: _check(out, name, part, plan))
-    kept = read_table(path)
-    rows = part.rows.join(kept, on="id", how="semi", maintain_order="left")
-    return type(part)(rows, name)
-
-
-def _check(out: Path, name: str, part: Labeled | Unlabeled, plan: SpeechPlan) -> None:
-    checked = audio.check(part.rows, decode=plan.check == "samples")
-    bad = checked.bad
-    if bad:
-        write_json(out.parent / f"{name}.bad.json", [{"id": i, "reason": reason} for i, reason in bad])
-        log.warning("%s: %d of %d files cannot be used and are left out", name, len(bad), len(part.rows))
-    refuse_if_too_many(bad, len(part.rows), plan.max_bad_share, noun="audio files")
-    checked.rows.select("id", "size").write_parquet(out)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nst_asr.config import ConfigError
-from nst_asr.speech.plan import Parts
-from nst_asr.speech.start import read_plan
+from nst_asr.given import read_plan
+from nst_asr.speech.plan import Parts, SpeechPlan
 from nst_asr.stages import SETS
 
 
@@ -78,7 +78,7 @@ def _half_unpacked(folder: Path) -> bool:
 
 
 def _parts(config: Path) -> Parts:
-    parts = read_plan(config, []).parts
+    parts = read_plan(SpeechPlan, config).parts
     if parts is None:
         raise ConfigError(f"{config}: no `parts`; say of which parts of the corpus each set is made")
     return parts

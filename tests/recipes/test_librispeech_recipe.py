@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from nst_asr.given import read_plan
 from nst_asr.key import Key
-from nst_asr.speech.start import read_plan
+from nst_asr.speech.plan import SpeechPlan
 from nst_asr.store import read_json
 from tests.speech import tones
 
@@ -81,6 +82,6 @@ def test_what_run_sh_cannot_follow_is_said(words: list[str]) -> None:
 
 @pytest.mark.parametrize("path", sorted((RECIPE / "conf").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_configuration_can_be_read_and_names_its_parts(path: Path) -> None:
-    plan = read_plan(path, [])
+    plan = read_plan(SpeechPlan, path)
     assert plan.parts
     assert plan.generations
