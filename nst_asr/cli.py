@@ -1,4 +1,4 @@
-"""nst-asr <verb>: prepare, prepare-images, run, results, report, transcribe."""
+"""nst-asr <verb>: prepare, prepare-images, run, results, report, transcribe, classify."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nst_asr import __version__
 from nst_asr.speech.transcripts import KINDS as TRANSCRIPTS
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_results(verbs)
     _add_report(verbs)
     _add_transcribe(verbs)
+    _add_classify(verbs)
     return parser
 
 
@@ -139,6 +140,16 @@ def _add_transcribe(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add.add_argument("--beam", type=int, default=1, help="width of the search; 1 = greedy (default)")
     add.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: cuda where there is one")
     add.set_defaults(verb=_transcribe)
+
+
+def _add_classify(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    add = verbs.add_parser("classify", help="print class and confidence of image files", allow_abbrev=False)
+    add.add_argument("model", type=Path, help="model folder, such as exp/digits-images/gen3/4-student")
+    add.add_argument("images", type=Path, nargs="+", help="image files")
+    add.add_argument("--json", action="store_true", help="one JSON object a line, with the most probable classes")
+    add.add_argument("--top", type=int, default=5, help="how many of these (5)")
+    add.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: cuda where there is one")
+    add.set_defaults(verb=_classify)
 
 
 def _prepare(options: argparse.Namespace) -> int:
@@ -259,15 +270,28 @@ def _report(options: argparse.Namespace) -> int:
 def _transcribe(options: argparse.Namespace) -> int:
     from nst_asr.speech.transcribe import transcribe
 
+    found = transcribe(options.model, options.audio, beam=options.beam, device=options.device)
+    return _print_each(found, options.json, lambda heard: heard.text)
+
+
+def _classify(options: argparse.Namespace) -> int:
+    from nst_asr.vision.classify import classify
+
+    found = classify(options.model, options.images, top=options.top, device=options.device)
+    return _print_each(found, options.json, lambda seen: seen.label)
+
+
+def _print_each(found: Iterable[Any], as_json: bool, text: Callable[[Any], str]) -> int:
+    """One line a file; errors on the other stream, and in the status."""
     bad = 0
-    for heard in transcribe(options.model, options.audio, beam=options.beam, device=options.device):
-        if heard.error:
+    for each in found:
+        if each.error:
             bad += 1
-            print(f"nst-asr: {heard.error}", file=sys.stderr)
-        elif options.json:
-            print(json.dumps(heard.to_json(), ensure_ascii=False))
+            print(f"nst-asr: {each.error}", file=sys.stderr)
+        elif as_json:
+            print(json.dumps(each.to_json(), ensure_ascii=False))
         else:
-            print(f"{heard.path}\t{heard.confidence:.2f}\t{heard.text}")
+            print(f"{each.path}\t{each.confidence:.2f}\t{text(each)}")
     return 1 if bad else 0
 
 

@@ -235,6 +235,25 @@ def test_the_model_is_scored_as_the_pool_is_labeled(done: Path, words: list[str]
     assert folder.is_dir()
 
 
+def test_classify_goes_on_after_a_bad_file_and_says_so(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = pictures.write(tmp_path / "a.png", pictures.image("red", 1)), tmp_path / "b.png"
+    bad.write_text("no image")
+    assert cli.main(["classify", str(done / "gen1/4-student"), str(bad), str(good), "--device", "cpu"]) == 1
+    said = capsys.readouterr()
+    assert "b.png: not an image" in said.err
+    path, confidence, label = said.out.strip().split("\t")
+    assert path == str(good)
+    assert label in pictures.CLASSES
+    assert 1 / 3 <= float(confidence) <= 1
+    words = ["classify", str(done / "gen1/4-student"), str(good), "--json", "--top", "2", "--device", "cpu"]
+    assert cli.main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["top"][0][0] == found["label"]
+    assert len(found["top"]) == 2
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
