@@ -27,10 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # recipes are run 
 
 from nst_asr import config
 from nst_asr.config import ConfigError
+from nst_asr.given import read_plan
 from nst_asr.plan import expand
 from nst_asr.store import StoreError, read_json, write_json
 from nst_asr.vision.plan import VisionPlan
-from nst_asr.vision.start import read_plan
 from recipes.cifar10 import robustness
 from recipes.cifar10.ablations import WHOLE, ablations
 from recipes.cifar10.jobs import CHAINS, DEEP, SMALL, Job, augment, baselines, chain, label_sizes
@@ -62,7 +62,7 @@ class Study:
 
     def plan(self, job: Job) -> VisionPlan:
         """The plan of a run. Raises ConfigError."""
-        return read_plan(self.config, self._settings(job))
+        return read_plan(VisionPlan, self.config, self._settings(job))
 
     def command(self, job: Job) -> list[str]:
         """The run as a command."""
@@ -123,7 +123,7 @@ def _do(job: Job, study: Study, title: str, teacher: Future[Failure | None] | No
     if study.stopping.is_set():
         return None
     folder, decides, began = study.folder / job.name, study.decides(job), time.monotonic()
-    if (folder / _DONE).exists() and read_json(folder / _DONE) == decides:
+    if (folder / _DONE).exists() and _done(folder) == decides:
         _say(f"{title}: is done{_accuracy(folder)}")
         return None
     folder.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def _take_teacher(job: Job, study: Study) -> None:
     source, folder = study.folder / (job.teacher or ""), study.folder / job.name
     if job.teacher is None or (folder / "gen0").exists() or not (source / _DONE).exists():
         return
-    known, own = read_json(source / _DONE), study.decides(job)
+    known, own = _done(source), study.decides(job)
     for content in (known, own):
         content["plan"].pop("generations")
     if any(known[name] != own[name] for name in ("plan", "labeled")):
@@ -158,6 +158,15 @@ def _take_teacher(job: Job, study: Study) -> None:
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(source / "gen0", copy)
     copy.rename(folder / "gen0")
+
+
+def _done(folder: Path) -> dict[str, Any]:
+    """What a finished run followed from, with the defaults of keys that plans did not have yet when it was done."""
+    found: dict[str, Any] = read_json(folder / _DONE)
+    try:
+        return found | {"plan": config.parse(VisionPlan, found["plan"]).model_dump(mode="json")}
+    except ConfigError:
+        return found
 
 
 def _call(command: Sequence[str], log: Path, study: Study) -> int:

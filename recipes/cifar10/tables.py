@@ -46,7 +46,7 @@ class Found:
         return {int(seed): found[seed] for seed in sorted(found, key=lambda seed: (len(seed), seed)) if seed.isdigit()}
 
     def names(self, prefix: str) -> list[str]:
-        """The names of runs that begin with a prefix, the first seeds' order of time apart: by name."""
+        """The names of runs that begin with a prefix, in the order of names."""
         return sorted({path.name for folder in self.seeds.values() for path in folder.glob(f"{prefix}*")})
 
     def folders(self, name: str) -> dict[int, Path]:
@@ -154,7 +154,8 @@ def ablation_table(found: Found) -> str:
         if accuracy:
             against = points(accuracy, whole) if name != WHOLE else NONE
             rows.append([name.removeprefix(PREFIX), percent(accuracy), against])
-    return _section("Ablations, one generation", ["change", "accuracy", "against the whole recipe"], rows)
+    columns = ["change", "accuracy", "against the whole recipe"]
+    return _section("Ablations, one generation", columns, rows, _ABOUT_ABLATIONS)
 
 
 def robustness_table(found: Found) -> str:
@@ -177,6 +178,11 @@ def robustness_table(found: Found) -> str:
 
 
 _CIFAR = ("cifar-c", "cifar-p")
+_ABOUT_ABLATIONS = (
+    f"- Unless it says otherwise the teacher is {SMALL[0]}, the student {SMALL[-1]}; all have as many updates",
+    "- teacher-largest-warm begins with its teacher's weights; from scratch it is teacher-largest",
+    "- Values that are not there (of confidence, ratio, balancing) are those of the whole recipe",
+)
 
 
 def _grid_names() -> list[str]:
