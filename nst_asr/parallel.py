@@ -80,7 +80,7 @@ class Group:
         distributed.all_reduce(flat)
         pieces = torch.split(flat, [parameter.numel() for parameter in chosen])
         for parameter, piece in zip(chosen, pieces, strict=True):
-            parameter.grad = piece.view_as(parameter)
+            parameter.grad = laid_out(piece, parameter)
 
 
 def join(device: str = "cpu") -> Group:
@@ -94,6 +94,14 @@ def join(device: str = "cpu") -> Group:
         # a process that ends with it open can be aborted, and torchrun would call the run failed
         atexit.register(distributed.destroy_process_group)
     return Group(rank(), world())
+
+
+def laid_out(piece: Tensor, parameter: Tensor) -> Tensor:
+    """The numbers of a flat piece in the shape of a weight, and in memory as the weight lies there (channels last).
+
+    Fused optimisers go through memory, whatever the strides say.
+    """
+    return torch.empty_like(parameter).copy_(piece.view_as(parameter))
 
 
 def _gradient(parameter: nn.Parameter) -> Tensor:
