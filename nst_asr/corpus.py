@@ -12,6 +12,7 @@ import polars as pl
 from nst_asr.terms import Terms
 
 _IDENTITY = ("id", "size", "group", "label")
+_PIECE = 250_000  # rows turned into text at once
 _REQUIRED = {"id": pl.String, "size": pl.Float32, "group": pl.String}
 
 
@@ -145,9 +146,11 @@ def fingerprint(rows: pl.DataFrame) -> str:
     """A digest of a table's rows in order, independent of library versions."""
     digest = hashlib.blake2b(digest_size=12)
     lists = pl.selectors.list()
-    digest.update(
-        rows.with_columns(lists.cast(pl.List(pl.Float32)).cast(pl.List(pl.String)).list.join(" ")).write_csv().encode()
-    )
+    for start in range(0, max(len(rows), 1), _PIECE):
+        # piece by piece: as text a table is many times as large
+        piece = rows.slice(start, _PIECE)
+        flat = piece.with_columns(lists.cast(pl.List(pl.Float32)).cast(pl.List(pl.String)).list.join(" "))
+        digest.update(flat.write_csv(include_header=start == 0).encode())
     return digest.hexdigest()
 
 

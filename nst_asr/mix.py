@@ -57,8 +57,11 @@ class MixPlan(Record):
 
     @model_validator(mode="after")
     def _share_is_said_once(self) -> Self:
-        said = [name for name in ("pseudo_share", "ratio", "pooled") if name in self.model_fields_set]
-        given = [name for name in said if getattr(self, name) not in (None, False, _DEFAULT_SHARE)]
+        unsaid = {"pseudo_share": _DEFAULT_SHARE, "ratio": None, "pooled": False}
+        # a plan that was written out has the defaults in it
+        given = [
+            name for name in unsaid if name in self.model_fields_set and repr(getattr(self, name)) != repr(unsaid[name])
+        ]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} both say how much of a batch is pseudo-labeled; give one of them")
         return self
@@ -205,7 +208,7 @@ def _pseudo(pool: Unlabeled, labels: pl.DataFrame, copies: pl.DataFrame | None) 
     counts = np.ones(len(labels), np.int64) if copies is None else copies["copies"].to_numpy().astype(np.int64)
     weights = np.ones(len(labels), np.float32) if copies is None else copies["weight"].to_numpy().astype(np.float32)
     chosen = counts > 0
-    rows = pool.rows.hstack(labels.drop("id")).filter(pl.Series(chosen))
+    rows = pool.rows.hstack(labels.drop("id")).filter(pl.Series(chosen)).rechunk()
     return Source("pseudo", rows, counts[chosen], weights[chosen], np.flatnonzero(chosen))
 
 

@@ -68,7 +68,12 @@ def _first(folder: Path, *names: str) -> str | None:
 def _deciding(content: Any) -> Any:
     """A part of a plan without the keys that decide nothing."""
     if isinstance(content, Mapping):
-        return {name: _deciding(value) for name, value in content.items() if name not in _NEVER}
+        # what stands under per_class are names of classes, whatever they are called
+        return {
+            name: value if name == "per_class" else _deciding(value)
+            for name, value in content.items()
+            if name not in _NEVER
+        }
     return [_deciding(value) for value in content] if isinstance(content, list) else content
 
 

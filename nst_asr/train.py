@@ -28,6 +28,7 @@ log = logging.getLogger("nst_asr")
 
 
 _AHEAD = 2  # batches loaded before they are needed
+_NAMED = 50  # ids in a message
 
 
 class TrainError(RuntimeError):
@@ -165,8 +166,9 @@ def _summed(group: Group, pieces: Sequence[Piece], loss: float) -> dict[str, flo
 
 
 def _not_finite(what: str, value: float, step: int, ids: Sequence[str]) -> str:
+    held = ", ".join(ids[:_NAMED]) + (f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else "")
     return (
-        f"the {what} of update {step + 1} is {value}; the batch holds {', '.join(ids)}. Look at these, lower "
+        f"the {what} of update {step + 1} is {value}; the batch holds {held}. Look at these, lower "
         "fit.peak_rate or raise fit.warmup; the last checkpoint is kept"
     )
 

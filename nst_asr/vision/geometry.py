@@ -43,18 +43,6 @@ def centred(images: Sequence[np.ndarray] | np.ndarray, resolution: int, *, crop:
     return out
 
 
-def squared(images: Sequence[np.ndarray] | np.ndarray, resolution: int) -> np.ndarray:
-    """Every image in full, resized to a square without regard to its shape where it is not one: uint8 (B, S, S, 3)."""
-    _refuse_resolution(resolution)
-    if isinstance(images, np.ndarray) and images.shape[1:] == (resolution, resolution, 3) and images.dtype == np.uint8:
-        return np.ascontiguousarray(images)
-    out = np.empty((len(images), resolution, resolution, 3), np.uint8)
-    for place, image in enumerate(images):
-        refuse_other(image, place)
-        out[place] = resized(image, resolution)
-    return out
-
-
 def randomly_cropped(
     images: Sequence[np.ndarray] | np.ndarray, uniforms: np.ndarray, mirror: np.ndarray, resolution: int, area: float
 ) -> np.ndarray:

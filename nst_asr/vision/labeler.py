@@ -9,6 +9,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ class VisionLabeler:
             # on more threads sums are rounded in another order: the table must not depend on cores or workers
             torch.set_num_threads(1)
         models = self.classifiers()
-        return pl.concat(self._table(models, rows) for rows in block.rows.iter_slices(self.plan.batch))
+        with ThreadPoolExecutor(self.plan.loaders, thread_name_prefix="read") as readers:
+            return pl.concat(self._table(models, rows, readers) for rows in block.rows.iter_slices(self.plan.batch))
 
     def classifiers(self) -> list[Classifier]:
         """The teachers, in evaluation mode. Raises StoreError where they know different classes."""
@@ -56,17 +58,21 @@ class VisionLabeler:
             raise StoreError("teachers of one ensemble need the same classes in the same order; train them on one set")
         return found
 
-    def _table(self, models: list[Classifier], rows: pl.DataFrame) -> pl.DataFrame:
-        images = self._images(rows["path"].to_list())
-        sure = _vote(models, images, 1.0)
-        soft = _vote(models, images, self.plan.temperature) if self.plan.temperature != 1 else sure
-        return table(rows, sure, soft, models[0].classes, self.plan.soft)
+    def _table(self, models: list[Classifier], rows: pl.DataFrame, readers: ThreadPoolExecutor) -> pl.DataFrame:
+        paths = rows["path"].to_list()
+        logits = [model.logits(self._squares(paths, model, readers)).double() for model in models]
+        temperatures = (1.0, self.plan.temperature)
+        sure, soft = (torch.stack([each / t for each in logits]).softmax(-1).mean(0) for t in temperatures)
+        return table(rows, sure.cpu().numpy(), soft.cpu().numpy(), models[0].classes, self.plan.soft)
 
-    def _images(self, paths: list[str]) -> list[np.ndarray]:
-        with ThreadPoolExecutor(self.plan.loaders) as readers:
-            parts = np.array_split(np.arange(len(paths)), min(self.plan.loaders, len(paths)))
-            found = readers.map(lambda part: self.gallery.images(paths[i] for i in part), parts)
-            return [image for part in found for image in part]
+    def _squares(self, paths: list[str], model: Classifier, readers: ThreadPoolExecutor) -> np.ndarray:
+        """Clean centre crops at the model's own resolution, read and resized in several threads."""
+        cuts = np.linspace(0, len(paths), self.plan.loaders + 1).astype(int).tolist()
+        stretches = [paths[low:high] for low, high in pairwise(cuts) if low < high]
+        found = readers.map(
+            lambda part: centred(self.gallery.images(part), model.resolution, crop=model.crop), stretches
+        )
+        return np.concatenate(list(found))
 
 
 def table(rows: pl.DataFrame, sure: np.ndarray, soft: np.ndarray, classes: tuple[str, ...], keep: int) -> pl.DataFrame:
@@ -103,15 +109,6 @@ def _largest(shares: np.ndarray, keep: int) -> tuple[pl.Series, pl.Series]:
     kept = np.take_along_axis(shares, order, 1)
     kept = kept / kept.sum(1, keepdims=True)
     return pl.Series(order.astype(np.int32).tolist()), pl.Series(kept.astype(np.float32).tolist())
-
-
-def _vote(models: list[Classifier], images: list[np.ndarray], temperature: float) -> np.ndarray:
-    """The mean of the teachers' probabilities, each at its own resolution: (B, C) f64."""
-    found = [
-        model.probabilities(centred(images, model.resolution, crop=model.crop), temperature).double().cpu().numpy()
-        for model in models
-    ]
-    return np.asarray(np.mean(found, axis=0))
 
 
 @lru_cache(maxsize=4)

@@ -16,6 +16,7 @@ from torch import nn
 from nst_asr.config import Record
 from nst_asr.vision import efficientnet, small
 from nst_asr.vision.cifar_resnet import DEPTHS, cifar_resnet
+from nst_asr.vision.exact import exact
 from nst_asr.vision.staged import Staged, initialise
 
 _SMALL = ("convnet5", "convnet6", "resnet6", "resnet9")
@@ -60,6 +61,7 @@ def build(plan: NetPlan, classes: int, *, dropout: float = 0.0, survival: float 
     else:
         net = _staged(plan, classes, dropout, survival)
         initialise(net)
+    net.classifier = exact(net.get_submodule("classifier"))  # type: ignore[arg-type]
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from nst_asr.config import Record
 from nst_asr.vision import pixels, windows
 from nst_asr.vision.draws import uniforms
-from nst_asr.vision.geometry import CROP_DRAWS, ImageShapeError, randomly_cropped, squared
+from nst_asr.vision.geometry import CROP_DRAWS, ImageShapeError, centred, randomly_cropped
 from nst_asr.vision.randaugment import RandAugmentPlan, draw
 
 _CROP, _FLIP, _AUGMENT, _CUTOUT = range(4)  # streams of draws
@@ -36,7 +36,7 @@ class NoisePlan(Record):
         """Component -> strength; larger is noisier, 0 is none. What a student's noise is compared by."""
         augment = self.rand_augment
         return {
-            "RandAugment (operations x magnitude)": augment.ops * augment.magnitude if augment else 0.0,
+            "RandAugment (operations x mean magnitude)": augment.ops * augment.mean_magnitude if augment else 0.0,
             "cutout (side, pixels)": float(self.cutout),
             "flip (share of the rarer side)": round(min(self.flip, 1 - self.flip), 6),
             "crop after padding (pixels)": float(self.pad) if self.crop == "pad" else 0.0,
@@ -62,7 +62,8 @@ def noised(
     images: uint8 (H, W, 3) of any sizes, or one array (B, H, W, 3). seeds: (B,) uint64. progress: share of training
     done, for magnitudes that rise. Row i depends on images[i] and seeds[i] alone. In order: crop, flip, RandAugment,
     cutout, as in the authors' ImageNet code. (On 32 x 32 theirs crops and flips last, and pads with the image's mirror
-    image.) With `pad` and without a crop, images of another size are resized first. Raises ImageShapeError.
+    image.) With `pad` and without a crop it begins with the central square, as a labeler does, resized where it has
+    another size. Raises ImageShapeError.
     """
     seeds = np.asarray(seeds)
     if len(seeds) != len(images) or seeds.dtype != np.uint64:
@@ -87,4 +88,4 @@ def _cropped(
         return randomly_cropped(images, uniforms(seeds, _CROP, CROP_DRAWS), flip, resolution, plan.area)
     pad = plan.pad if plan.crop == "pad" else 0
     corners = np.floor(uniforms(seeds, _CROP, 2) * (2 * pad + 1)).astype(np.int64) - pad
-    return np.asarray(windows.shifted(squared(images, resolution), corners, flip))
+    return np.asarray(windows.shifted(centred(images, resolution), corners, flip))

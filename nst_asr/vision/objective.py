@@ -75,9 +75,13 @@ class ImageObjective:
         """The weighted cross-entropy, nats, summed over the images of the piece."""
         self.model.train()
         freeze(list(self.frozen))
-        logits = self.model(self.classifier.normalise(piece.images)).float()
-        losses = -(piece.targets.to(logits.device) * logits.log_softmax(-1)).sum(-1)
-        return torch.dot(losses, piece.weights.to(losses.device))
+        device = self.classifier.device
+        # asked for before the forward pass, so that nothing waits for it afterwards
+        images, targets, weights = (
+            part.to(device, non_blocking=True) for part in (piece.images, piece.targets, piece.weights)
+        )
+        losses = -(targets * self.model(self.classifier.normalise(images)).float().log_softmax(-1)).sum(-1)
+        return torch.dot(losses, weights)
 
     def _piece(self, drawn: _Drawn, chosen: np.ndarray, seeds: np.ndarray, progress: float) -> ImagePiece:
         sources = drawn.sources[chosen]  # ascending, as the batch has one source after the other
@@ -86,19 +90,24 @@ class ImageObjective:
         paths: list[str] = []
         for number, portion in enumerate(drawn.portions):
             here = sources == number
-            rows = portion.source.rows[drawn.rows[chosen[here]]]
+            rows = portion.source.rows.select("id", "path")[drawn.rows[chosen[here]]]
             found += rows["id"].to_list()
             paths += rows["path"].to_list()
             distributions[here] = self._targets[portion.source.name][drawn.rows[chosen[here]]]
         names = [portion.source.name for portion in drawn.portions]
         return ImagePiece(
             ids=found,
-            images=torch.from_numpy(self._images(paths, seeds[chosen], progress)),
-            targets=torch.from_numpy(distributions),
-            weights=torch.from_numpy(drawn.weights[chosen]),
+            images=self._ready(self._images(paths, seeds[chosen], progress)),
+            targets=self._ready(distributions),
+            weights=self._ready(drawn.weights[chosen]),
             count=float(drawn.counts[chosen].sum()),
             scalars={f"images_{name}": float((sources == number).sum()) for number, name in enumerate(names)},
         )
+
+    def _ready(self, values: np.ndarray) -> Tensor:
+        """A tensor that a GPU can fetch while it computes."""
+        found = torch.from_numpy(values)
+        return found.pin_memory() if self.classifier.device.type == "cuda" else found
 
     def _images(self, paths: list[str], seeds: np.ndarray, progress: float) -> np.ndarray:
         """Read and noised in several threads, each a stretch of the piece."""

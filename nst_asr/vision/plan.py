@@ -21,13 +21,23 @@ class PixelPlan(Record):
     mean: Triple = (0.485, 0.456, 0.406)
     std: Triple = (0.229, 0.224, 0.225)
 
+    @model_validator(mode="after")
+    def _pixels_lie_between_0_and_1(self) -> Self:
+        for name, low in (("mean", 0.0), ("std", 1e-6)):
+            if not all(low <= value <= 1 for value in getattr(self, name)):
+                raise ValueError(
+                    f"{name} = {getattr(self, name)}: of pixels in [0, 1], so numbers in that range; divide by 255"
+                )
+        return self
+
 
 class LossPlan(Record):
     """How the losses of labeled and pseudo-labeled images become one.
 
     pooled: the mean over all images of the batch. Otherwise mean over the labeled + weight x mean over the
-    pseudo-labeled images; "ratio" weighs with their number to one labeled image (Xie et al. 2020), under which every
-    image counts alike and the sum is the pooled mean times 1 + ratio.
+    pseudo-labeled images: 1.0 is algorithm 1 of Xie et al. 2020; "ratio", which their released code has, weighs with
+    the number of pseudo-labeled to one labeled image: then every image counts alike, and the sum is the pooled mean
+    times 1 + ratio, for which SGD wants a rate that much smaller.
     """
 
     pseudo: Literal["pooled", "ratio"] | float = "pooled"
@@ -68,6 +78,14 @@ class VisionTrain(TrainPlan):
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> Self:
+        for fit in (self.fit, *([self.fine_tune.fit] if self.fine_tune else [])):
+            for name in ("recompute", "compile"):
+                if getattr(fit, name):
+                    raise ValueError(f"fit.{name}: not for images; leave it out (fit.accumulate saves memory)")
+        if self.noise.cutout >= 2 * self.resolution:
+            raise ValueError(f"cutout = {self.noise.cutout} leaves nothing of {self.resolution} pixels; lower it")
+        if self.noise.crop == "pad" and self.noise.pad >= self.resolution:
+            raise ValueError(f"pad = {self.noise.pad} can move {self.resolution} pixels out of sight; lower it")
         try:
             refuse_unfit(self.model, 1, self.noise.dropout, self.noise.survival)
         except NetError as error:
@@ -121,7 +139,10 @@ class VisionPlan(Plan[VisionTrain, LabelPlan]):
         return self
 
     @model_validator(mode="after")
-    def _the_teacher_has_no_pseudo_labels(self) -> Self:
+    def _pseudo_labels_are_there_where_they_come_first(self) -> Self:
+        for number, generation in enumerate(self.generations, 1):
+            if generation.student.first == "pseudo" and generation.mix.share == 0:
+                raise ValueError(f"generation {number}: first = pseudo needs pseudo-labels; raise mix.pseudo_share")
         if self.teacher.first == "pseudo":
             raise ValueError("teacher.first = pseudo: the first teacher has no pseudo-labels; only students can")
         return self

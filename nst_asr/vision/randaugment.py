@@ -72,6 +72,11 @@ class RandAugmentPlan(Record):
     schedule: Literal["constant", "random", "linear"] = "constant"  # M; even in [0, M] for each operation; 0 to M
     translate: float = Field(1 / 6, ge=0, le=10)  # share of the side that Translate moves by at M = 10
 
+    @property
+    def mean_magnitude(self) -> float:
+        """Over operations and, where it rises, over training."""
+        return self.magnitude if self.schedule == "constant" else self.magnitude / 2
+
 
 @dataclass(frozen=True)
 class Draws:

@@ -54,15 +54,15 @@ class Vision:
                 drop_resumption(out)
             return Model(out)
         started = self._load(init, plan) if init else None
+        lineage = {
+            "init": Model(init).hash if init else None,
+            "data": data.fingerprint,
+            "images": {source.name: int(source.copies.sum()) for source in data.sources},
+            "plan": plan.model_dump(mode="json"),
+            "key": [key.seed, *key.path],
+        }
         found = Training(plan, self.pixels, self.classes, self.gallery, out, key, self.device, started).run(data)
         if not rank():
-            lineage = {
-                "init": Model(init).hash if init else None,
-                "data": data.fingerprint,
-                "images": {source.name: int(source.copies.sum()) for source in data.sources},
-                "plan": plan.model_dump(mode="json"),
-                "key": [key.seed, *key.path],
-            }
             found.save(out, lineage)
             drop_resumption(out)
         return Model(out)

@@ -58,17 +58,17 @@ class Training:
         return self._fine_tuned(first, self.plan.fine_tune, data)
 
     def _first(self, data: Mix) -> Classifier:
-        only_pseudo = self.plan.first == "pseudo" and len(data.sources) > 1
+        chosen = data.only("pseudo") if self.plan.first == "pseudo" else data
         objective = ImageObjective(
             classifier=self._classifier(self.plan.noise),
-            batches=Batches(data.only("pseudo") if only_pseudo else data, self.plan.fit.batch, self.key["batches"]),
+            batches=Batches(chosen, self.plan.fit.batch, self.key["batches"]),
             noise=self.plan.noise,
             fit=self.plan.fit,
             loss_plan=self.plan.loss,
             gallery=self.gallery,
             key=self.key,
         )
-        log.info("%s: %s", self._name, _describe(data, objective))
+        log.info("%s: %s", self._name, _describe(chosen, objective))
         return _trained(objective, self.out, self.key["fit"], f"train {self._name}")
 
     def _fine_tuned(self, first: Classifier, plan: FineTunePlan, data: Mix) -> Classifier:
@@ -80,10 +80,10 @@ class Training:
         frozen = first_modules(net, self.plan.model) if plan.layers == "last" else []
         for module in frozen:
             module.requires_grad_(False)
-        key = self.key["fine_tune"]
+        key, labeled = self.key["fine_tune"], data.only("labeled")
         objective = ImageObjective(
             classifier=classifier,
-            batches=Batches(data.only("labeled"), plan.fit.batch, key["batches"]),
+            batches=Batches(labeled, plan.fit.batch, key["batches"]),
             noise=self.plan.noise if plan.noise else None,
             fit=plan.fit,
             loss_plan=self.plan.loss,
@@ -91,6 +91,8 @@ class Training:
             key=key,
             frozen=frozen,
         )
+        noise = "under the same noise" if plan.noise else "without noise"
+        log.info("%s, fine-tuning, %s layers, %s: %s", self._name, plan.layers, noise, _describe(labeled, objective))
         return _trained(objective, self.out / _SECOND, key["fit"], f"fine-tune {self._name}")
 
     def _classifier(self, noise: NoisePlan) -> Classifier:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from nst_asr.vision.draws import uniforms
-from nst_asr.vision.geometry import CROP_DRAWS, ImageShapeError, centred, random_box, randomly_cropped, squared
+from nst_asr.vision.geometry import CROP_DRAWS, ImageShapeError, centred, random_box, randomly_cropped
 from nst_asr.vision.resize import resize_part
 
 
@@ -42,7 +42,6 @@ def test_resizing_is_that_of_pil(size: tuple[int, int], side: int) -> None:
     top, left = (size[0] - shorter) // 2, (size[1] - shorter) // 2
     square = image[top : top + shorter, left : left + shorter]
     np.testing.assert_array_equal(centred([image], side)[0], by_pil(square, side))
-    np.testing.assert_array_equal(squared([image], side)[0], by_pil(image, side))
 
 
 def test_images_of_many_sizes_make_one_array() -> None:
@@ -144,8 +143,6 @@ def test_fast_resizing_keeps_a_plain_colour(value: int) -> None:
 def test_what_is_no_rgb_image_of_bytes_is_named(wrong: np.ndarray) -> None:
     with pytest.raises(ImageShapeError, match=r"image 1: .*RGB bytes"):
         centred([picture(4, 4), wrong], 4)
-    with pytest.raises(ImageShapeError, match=r"image 1: .*RGB bytes"):
-        squared([picture(4, 4), wrong], 4)
     with pytest.raises(ImageShapeError, match=r"image 1: .*RGB bytes"):
         randomly_cropped([picture(4, 4), wrong], draws(2), np.zeros(2, bool), 4, 0.08)
 

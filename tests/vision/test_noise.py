@@ -157,7 +157,7 @@ def test_progress_matters_only_where_magnitudes_rise() -> None:
 
 def test_strengths_by_hand() -> None:
     assert NONE.components() == {
-        "RandAugment (operations x magnitude)": 0.0,
+        "RandAugment (operations x mean magnitude)": 0.0,
         "cutout (side, pixels)": 0.0,
         "flip (share of the rarer side)": 0.0,
         "crop after padding (pixels)": 0.0,

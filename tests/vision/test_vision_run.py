@@ -260,6 +260,9 @@ def test_classify_goes_on_after_a_bad_file_and_says_so(
         ("truncated", "1 of 12 images cannot be used"),
         ("copied", r"images of unlabeled have the very pixels of images of test"),
         ("classes", r"1 classes of dev are not in labeled: mauve"),
+        ("truth", r"has the class 'mauve', which is none of the 3"),
+        ("batch", r"generation 1, labeled: a batch has room for 0.5 images"),
+        ("stage", r"--only tokenizer: images have none"),
     ],
 )
 def test_bad_data_stops_the_run_or_is_left_out_with_its_reason(
@@ -267,16 +270,20 @@ def test_bad_data_stops_the_run_or_is_left_out_with_its_reason(
 ) -> None:
     words = write_sets(tmp_path)
     table = {name: pl.read_csv(tmp_path / f"{name}.tsv", separator="\t") for name in ("labeled", "unlabeled", "dev")}
-    settings = ["max_bad_share=0.2"] if spoil == "truncated" else []
+    settings = {"truncated": ["max_bad_share=0.2"], "batch": ["generation.student.fit.batch=1.5"]}.get(spoil, [])
+    stage = "tokenizer" if spoil == "stage" else "teacher"
     if spoil == "truncated":
         first = Path(tmp_path / "images/blue/0000.png")
         first.write_bytes(first.read_bytes()[:40])
     elif spoil == "copied":
         shutil.copy(tmp_path / "images/red/0300.png", tmp_path / "images/blue/0100.png")
-    else:
+    elif spoil == "truth":
+        text = (tmp_path / "truth.tsv").read_text()
+        (tmp_path / "truth.tsv").write_text(text.replace("\tred", "\tmauve"))
+    elif spoil == "classes":
         renamed = pl.when(pl.col("label") == "red").then(pl.lit("mauve")).otherwise("label")
         table["dev"].with_columns(label=renamed).write_csv(tmp_path / "dev.tsv", separator="\t")
-    status = cli.main([*words, "--exp", str(tmp_path / "exp"), "--only", "teacher", *settings])
+    status = cli.main([*words, "--exp", str(tmp_path / "exp"), "--only", stage, *settings])
     said = capsys.readouterr().err
     assert status == (0 if spoil == "truncated" else 1)
     assert re.search(message, said)
