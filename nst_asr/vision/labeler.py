@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from torch import Tensor
 
 from nst_asr.corpus import Block
 from nst_asr.labels import SCHEMA
@@ -58,9 +59,13 @@ class VisionLabeler:
             raise StoreError("teachers of one ensemble need the same classes in the same order; train them on one set")
         return found
 
-    def _table(self, models: list[Classifier], rows: pl.DataFrame, readers: ThreadPoolExecutor) -> pl.DataFrame:
+    def logits(self, models: list[Classifier], rows: pl.DataFrame, readers: ThreadPoolExecutor) -> list[Tensor]:
+        """Of each teacher at its own resolution: (B, C) f64."""
         paths = rows["path"].to_list()
-        logits = [model.logits(self._squares(paths, model, readers)).double() for model in models]
+        return [model.logits(self._squares(paths, model, readers)).double() for model in models]
+
+    def _table(self, models: list[Classifier], rows: pl.DataFrame, readers: ThreadPoolExecutor) -> pl.DataFrame:
+        logits = self.logits(models, rows, readers)
         temperatures = (1.0, self.plan.temperature)
         sure, soft = (torch.stack([each / t for each in logits]).softmax(-1).mean(0) for t in temperatures)
         return table(rows, sure.cpu().numpy(), soft.cpu().numpy(), models[0].classes, self.plan.soft)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # recipes are run from the source tree, not installed
 
@@ -28,7 +29,7 @@ from nst_asr.key import Key
 from nst_asr.store import StoreError, read_json
 from nst_asr.task import Model
 from nst_asr.vision.depth import Survival
-from nst_asr.vision.labeler import VisionLabeler, table
+from nst_asr.vision.labeler import VisionLabeler
 from nst_asr.vision.model import Classifier, folder_hash, load
 from nst_asr.vision.nets import build
 from nst_asr.vision.noise import NoisePlan, noised
@@ -45,15 +46,15 @@ class NoisedClassifier:
     noise: NoisePlan
     key: Key
 
-    def probabilities(self, ids: Sequence[str], images: Sequence[np.ndarray], temperature: float) -> np.ndarray:
-        """softmax(logits / temperature) of images under noise: (B, C) f64. An image's noise follows from its id."""
+    def logits(self, ids: Sequence[str], images: Sequence[np.ndarray]) -> Tensor:
+        """Logits of images under noise: (B, C) f64. An image's noise follows from its id."""
         seeds = np.array([self.key["image", name].number() for name in ids], np.uint64)
         seen = torch.from_numpy(noised(images, seeds, self.noise, self.clean.resolution))
         _only_noise_trains(self.net)
         torch.manual_seed(self.key["net", ids[0]].number())
         with torch.inference_mode():
-            logits = self.net(self.clean.normalise(seen)).float()
-        return np.asarray((logits / temperature).softmax(-1).double().cpu().numpy())
+            found: Tensor = self.net(self.clean.normalise(seen))
+        return found.double()
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,11 @@ class NoisedLabeler(VisionLabeler):
         """Another than that of the clean labeler."""
         return super().fingerprint + "-noised"
 
-    def _table(self, models: list[Classifier], rows: pl.DataFrame) -> pl.DataFrame:
-        images, ids = self._images(rows["path"].to_list()), rows["id"].to_list()
+    def logits(self, models: list[Classifier], rows: pl.DataFrame, readers: ThreadPoolExecutor) -> list[Tensor]:
+        """Of each teacher under noise."""
+        images, ids = self.gallery.images(rows["path"]), rows["id"].to_list()
         teachers = [_noised(path, model) for path, model in zip(self.teachers, models, strict=True)]
-        sure, soft = (
-            np.mean([teacher.probabilities(ids, images, temperature) for teacher in teachers], axis=0)
-            for temperature in (1.0, self.plan.temperature)
-        )
-        return table(rows, sure, soft, models[0].classes, self.plan.soft)
+        return [teacher.logits(ids, images) for teacher in teachers]
 
 
 class NoisedTeacher(Vision):

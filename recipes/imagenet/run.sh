@@ -173,7 +173,7 @@ if doing 5; then
   [ ${#models[@]} -gt 0 ] || refuse "there is no model yet; do stages 1 and 2, or give --l2 WEIGHTS" 1
   if [ -n "$smoke" ] && [ ${#sets[@]} -eq 0 ]; then
     python tools/make_corrupted.py "$data/test.parquet" "$data/corrupted" --size 32 --number 20
-    sets=(--cifar-c "$data/corrupted/corrupted" --cifar-p "$data/corrupted/perturbed" --baseline "${models[0]}")
+    sets=(--cifar-c "$data/corrupted/corrupted" --cifar-p "$data/corrupted/perturbed")
   fi
   if [ ${#sets[@]} -eq 0 ]; then
     echo "left out: name a set with --imagenet-a, --imagenet-c or --imagenet-p"
