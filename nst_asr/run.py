@@ -225,7 +225,7 @@ def _commit() -> str | None:
 
 
 def _versions() -> dict[str, str]:
-    names = ("torch", "torchaudio", "lhotse", "numpy", "polars", "sentencepiece")
+    names = ("torch", "torchaudio", "torchvision", "timm", "pillow", "lhotse", "numpy", "polars", "sentencepiece")
     found = {"nst_asr": __version__, "python": platform.python_version()}
     for name in names:
         try:

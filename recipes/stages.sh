@@ -7,7 +7,7 @@ stage=0                    # first stage to do
 stop_stage=$last_stage     # last stage to do
 settings=()                # key=value: changes to the plan
 program=(nst-asr)          # what does the stages of a run
-truth=()                   # --truth FILE, where the pool's transcripts are known
+truth=()                   # --truth FILE, where the labels of the pool are known
 
 usage() { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "$recipe/run.sh"; }
 

@@ -73,7 +73,8 @@ class VisionTrain(TrainPlan):
     crop: float = Field(1.0, gt=0, le=1)  # share of the shorter side that the clean centre crop takes
     noise: NoisePlan = NoisePlan()
     loss: LossPlan = LossPlan()
-    first: Literal["joint", "pseudo"] = "joint"  # pseudo: pre-training on pseudo-labels alone; then fine_tune
+    # what fine_tune comes after. pseudo: pre-training on pseudo-labels alone; none: the weights that init starts from
+    first: Literal["joint", "pseudo", "none"] = "joint"
     fine_tune: FineTunePlan | None = None
 
     @model_validator(mode="after")
@@ -90,8 +91,8 @@ class VisionTrain(TrainPlan):
             refuse_unfit(self.model, 1, self.noise.dropout, self.noise.survival)
         except NetError as error:
             raise ValueError(str(error)) from None
-        if self.first == "pseudo" and self.fine_tune is None:
-            raise ValueError("first = pseudo: such a model never sees a true label; add fine_tune, or first: joint")
+        if self.first != "joint" and self.fine_tune is None:
+            raise ValueError(f"first = {self.first}: such a model never sees a true label; add fine_tune")
         return self
 
 
@@ -141,8 +142,12 @@ class VisionPlan(Plan[VisionTrain, LabelPlan]):
     @model_validator(mode="after")
     def _pseudo_labels_are_there_where_they_come_first(self) -> Self:
         for number, generation in enumerate(self.generations, 1):
+            if generation.student.first == "none" and generation.init != "teacher":
+                raise ValueError(f"generation {number}: first = none begins with other weights; say init: teacher")
             if generation.student.first == "pseudo" and generation.mix.share == 0:
                 raise ValueError(f"generation {number}: first = pseudo needs pseudo-labels; raise mix.pseudo_share")
-        if self.teacher.first == "pseudo":
-            raise ValueError("teacher.first = pseudo: the first teacher has no pseudo-labels; only students can")
+        if self.teacher.first != "joint":
+            raise ValueError(
+                f"teacher.first = {self.teacher.first}: the first teacher has no teacher; only students can"
+            )
         return self

@@ -46,6 +46,8 @@ class Training:
         """The trained classifier. Called again after a crash it goes on where it was, in either training."""
         if self.plan.fine_tune is None:
             return self._first(data)
+        if self.plan.first == "none":
+            return self._fine_tuned(self._classifier(self.plan.noise), self.plan.fine_tune, data)
         first, path = self._classifier(self.plan.noise), self.out / _FIRST
         if not join(self.device).first(path.exists()):
             found = self._first(data)

@@ -74,8 +74,7 @@ if [ -n "$smoke" ]; then
   own=(generations=1 'generation.student.model={name: resnet6, width: 0.25}')
   from_l2+=("${own[@]}" 'teacher.model={name: resnet9, width: 0.5}')
   fixed=(generations=1 'teacher.model={name: resnet9, width: 0.5}' generation.init=teacher
-    'generation.mix={pseudo_share: 0.0}' generation.student.fit.updates=1 generation.student.fit.warmup=0
-    generation.student.fit.peak_rate=1e-12
+    'generation.mix={pseudo_share: 0.0}' generation.student.first=none
     'generation.student.fine_tune={resolution: 20, fit: {updates: 20, batch: 32, warmup: 2, threads: 1}}')
 else
   from_l2+=(teacher.model.name=efficientnet_l2 teacher.resolution=475 teacher.crop=0.936

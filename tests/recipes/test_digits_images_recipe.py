@@ -16,7 +16,7 @@ PLAN = RECIPE / "conf" / "digits.yaml"
 FEW = [
     "teacher.fit.updates=30",
     "generation.student.fit.updates=30",
-    "generation.filter.confidence=0.0",
+    "generations=[{filter: {}}, {filter: {}}, {filter: {}}]",
     "generation.student.fit.batch=64",
 ]
 
@@ -56,7 +56,7 @@ def test_fifty_images_are_labeled_and_no_set_has_those_of_another(tmp_path: Path
 
 @pytest.mark.slow
 def test_all_stages_run_and_may_be_given_again(tmp_path: Path) -> None:
-    words = ["--exp", tmp_path / "exp", *FEW]
+    words: list[str | Path] = ["--exp", tmp_path / "exp", *FEW]
     first = run(*words)
     assert first.returncode == 0, first.stderr
     results = read_json(tmp_path / "exp" / "results.json")

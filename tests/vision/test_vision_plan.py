@@ -47,8 +47,9 @@ def test_a_student_smaller_than_its_teacher_is_refused_unless_told_otherwise() -
         ({"teacher": {"first": "pseudo"}}, "such a model never sees a true label"),
         (
             {"teacher": {"first": "pseudo", "fine_tune": {"fit": FIT}}},
-            "the first teacher has no pseudo-labels",
+            "the first teacher has no teacher",
         ),
+        ({"generation": {"student": {"first": "none", "fine_tune": {"fit": FIT}}}}, "say init: teacher"),
         ({"teacher": {"loss": {"pseudo": -1.0}}}, "a weight above 0, or pooled, or ratio"),
         ({"teacher": {"loss": {"pseudo": "rato"}}}, "pseudo"),
         ({"generation": {"label": {"temperature": 2.0}}}, "temperature = 2 has no effect on hard labels"),

@@ -215,6 +215,23 @@ def test_a_warm_start_begins_with_the_teachers_weights_and_refuses_another_net(t
         Vision(pictures.CLASSES).train(mix(rows), bigger, init=teacher, out=tmp_path / "no", key=Key(4))
 
 
+def test_fine_tuning_alone_begins_with_the_teachers_weights_and_leaves_the_first_layers_as_they_are(
+    tmp_path: Path,
+) -> None:
+    teacher = train(tmp_path / "images", tmp_path / "teacher", fine_tune=None)
+    fit = {"updates": 4, "batch": 12.0, "warmup": 0, "threads": 1}
+    plan = VisionTrain.model_validate(
+        {"model": {"name": "resnet6", "width": 0.25}, "resolution": 16, "fit": fit, "first": "none"}
+        | {"fine_tune": {"fit": fit, "resolution": 20}}
+    )
+    rows = Labeled(pictures.rows(tmp_path / "images", 8))
+    Vision(pictures.CLASSES).train(mix(rows), plan, init=teacher, out=tmp_path / "out", key=Key(4))
+    before, after = (load(path).net.state_dict() for path in (teacher, tmp_path / "out"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert not any(name.startswith(("stem.", "stages.0.", "stages.1.")) for name in changed)
+
+
 def test_a_teacher_that_lacks_classes_of_the_data_is_refused_with_their_names(tmp_path: Path) -> None:
     model = Model(train(tmp_path / "images", tmp_path / "teacher", fine_tune=None))
     with pytest.raises(StoreError, match=r"knows 3 classes, the labeled data has 4; it lacks mauve"):
