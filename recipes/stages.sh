@@ -62,5 +62,28 @@ show_results() {
   echo "results: $exp/results.json    report: $exp/report.html    plots: $exp/plots/"
 }
 
+run_stages() { # 1 to 5 of a corpus whose pool has a known truth; $1: what is labeled
+  if doing 1; then
+    say 1 "the teacher, generation 0, trained on the labeled $1 alone"
+    nst teacher
+  fi
+  if doing 2; then
+    say 2 "the generations: label the pool, filter, train a noised student; the student is the next teacher"
+    nst generations
+  fi
+  if doing 3; then
+    say 3 "the oracle: a student trained on the pool's true labels, to see how far there is to go"
+    nst oracle
+  fi
+  if doing 4; then
+    say 4 "every model on the test set, which nothing before has seen"
+    nst test
+  fi
+  if doing 5; then
+    say 5 "results"
+    show_results
+  fi
+}
+
 NST_ASR_COMMAND=recipes/$(basename "$recipe")/run.sh$([ $# -eq 0 ] || printf ' %q' "$@")
 export NST_ASR_COMMAND

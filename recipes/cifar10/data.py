@@ -15,27 +15,28 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # recipes are run from the source tree, not installed
+
 from nst_asr.key import Key
 from nst_asr.rows import ManifestError, write_rows
-from nst_asr.store import StoreError, read_json, write_json
+from nst_asr.store import StoreError, write_json
 from nst_asr.unusable import UnusableError, refuse_if_too_many
 from nst_asr.vision import images
 from nst_asr.vision.corpora.cifar import cifar10
 from nst_asr.vision.corpora.folder import folder
 from nst_asr.vision.corpora.held_out import split
 from nst_asr.vision.manifests import read_manifest, table
+from recipes.made_of import MADE_OF, refuse_other
 
 LABELED = ("1000", "2000", "5000", "10000", "20000", "all")
 MAIN = "5000"  # what is labeled beside the pool
 POOLS = {"all": 1, "1of4": 4, "1of16": 16}  # name -> the pool, or one of so many of its images
 NO_POOL = "none"
 _WHOLE, _DEV, _TEST = 50_000, 2_000, 5_000
-_MADE_OF = "made-of.json"
 
 Sets = dict[str, pl.DataFrame]
 
@@ -60,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make(source: Path, out: Path, seed: int, test_data: Path | None) -> None:
     """Write the manifests, unless they are there. Raises StoreError where those in `out` were made of other things."""
     content = {"source": str(source), "seed": seed, "test_data": str(test_data) if test_data else None}
-    if (out / _MADE_OF).exists():
-        _refuse_other(out, content)
+    if (out / MADE_OF).exists():
+        refuse_other(out, content)
         print(f"{out}: the manifests are there")
         return
     train, test = read(source, test_data)
@@ -69,7 +70,7 @@ def make(source: Path, out: Path, seed: int, test_data: Path | None) -> None:
     for name, rows in sets.items():
         write_rows(out / f"{name}.tsv", rows)
     counts = {name: len(rows) for name, rows in sets.items()}
-    write_json(out / _MADE_OF, content | {"official_test": test is not None, "images": counts})
+    write_json(out / MADE_OF, content | {"official_test": test is not None, "images": counts})
     print("\n".join(f"{name}: {count} images" for name, count in counts.items()))
     if test is None:
         print(_NO_TEST.format(test=len(sets["test"]), all=len(train)))
@@ -154,15 +155,6 @@ def _test(source: Path) -> pl.DataFrame:
     # ids of two sources may be the same; both are then in one run
     named = (held if len(held) else rows).with_columns(id=pl.concat_str(pl.lit("test/"), "id"))
     return named.drop("held")
-
-
-def _refuse_other(out: Path, content: dict[str, Any]) -> None:
-    for name, value in read_json(out / _MADE_OF).items():
-        if name in content and content[name] != value:
-            raise StoreError(
-                f"{out}: made with {name} = {value}, now {content[name]}; give another experiment folder, or move "
-                "these manifests away"
-            )
 
 
 if __name__ == "__main__":

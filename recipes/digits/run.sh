@@ -50,23 +50,4 @@ if doing 0; then
     python recipes/digits/synthesise.py "$data" --seed "$seed"
   fi
 fi
-if doing 1; then
-  say 1 "the teacher, generation 0, trained on the labeled speech alone"
-  nst teacher
-fi
-if doing 2; then
-  say 2 "the generations: label the pool, filter, train a noised student; the student is the next teacher"
-  nst generations
-fi
-if doing 3; then
-  say 3 "the oracle: a student trained on the pool's true labels, to see how far there is to go"
-  nst oracle
-fi
-if doing 4; then
-  say 4 "every model on the test set, which nothing before has seen"
-  nst test
-fi
-if doing 5; then
-  say 5 "results"
-  show_results
-fi
+run_stages speech

@@ -38,23 +38,4 @@ if doing 0; then
   nst-asr prepare-images digits "$data/digits.tar" --out "$data/labeled.tsv" --hold-out dev=200 --hold-out test=500 \
     --labeled-number 50 --seed "$seed"
 fi
-if doing 1; then
-  say 1 "the teacher, generation 0, trained on the labeled images alone"
-  nst teacher
-fi
-if doing 2; then
-  say 2 "the generations: label the pool, filter, train a noised student; the student is the next teacher"
-  nst generations
-fi
-if doing 3; then
-  say 3 "the oracle: a student trained on the pool's true labels, to see how far there is to go"
-  nst oracle
-fi
-if doing 4; then
-  say 4 "every model on the test set, which nothing before has seen"
-  nst test
-fi
-if doing 5; then
-  say 5 "results"
-  show_results
-fi
+run_stages images

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -26,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # recipes are run 
 
 from nst_asr.key import Key
 from nst_asr.rows import ManifestError, write_rows
-from nst_asr.store import StoreError, read_json, write_json, written_aside
+from nst_asr.store import StoreError, write_json, written_aside
 from nst_asr.unusable import UnusableError, refuse_if_too_many
 from nst_asr.vision import images
 from nst_asr.vision.corpora.digits import write_digits
@@ -35,11 +34,11 @@ from nst_asr.vision.corpora.held_out import Amount, amount, split
 from nst_asr.vision.corpora.shards import shards
 from nst_asr.vision.corpora.tars import members
 from nst_asr.vision.manifests import table
+from recipes.made_of import MADE_OF, refuse_other
 
 _DEV, _DEV_SHARE = 10_000, 0.02  # whichever is less
 _TEST, _LABELED = 0.2, 0.1  # of train, where it must give these too
 _FEW = 1000  # images of a pool that is labeled though nobody learns from it
-_MADE_OF = "made-of.json"
 
 
 @dataclass(frozen=True)
@@ -80,15 +79,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make(sources: Sources, out: Path, threads: int = 4) -> None:
     """Write the manifests, unless they are there. Raises StoreError where those in `out` were made of other things."""
     content = asdict(sources)
-    if (out / _MADE_OF).exists():
-        _refuse_other(out, content)
+    if (out / MADE_OF).exists():
+        refuse_other(out, content)
         print(f"{out}: the manifests are there")
         return
     sets = draw(sources, threads)
     for name, rows in sets.items():
         write_rows(out / (f"{name}.tsv" if name == "unlabeled.truth" else f"{name}.parquet"), rows)
     counts = {name: len(rows) for name, rows in sets.items()}
-    write_json(out / _MADE_OF, content | {"images": counts})
+    write_json(out / MADE_OF, content | {"images": counts})
     print("\n".join(f"{name}: {count} images" for name, count in counts.items()))
 
 
@@ -180,15 +179,6 @@ def _without(rows: pl.DataFrame, *held: pl.DataFrame) -> pl.DataFrame:
     if len(found) < len(rows):
         print(f"{len(rows) - len(found)} training images are left out: dev or test has their very pixels")
     return found
-
-
-def _refuse_other(out: Path, content: dict[str, Any]) -> None:
-    for name, value in read_json(out / _MADE_OF).items():
-        if name in content and content[name] != value:
-            raise StoreError(
-                f"{out}: made with {name} = {value}, now {content[name]}; give another experiment folder, or move "
-                "these manifests away"
-            )
 
 
 if __name__ == "__main__":
