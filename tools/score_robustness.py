@@ -36,6 +36,8 @@ from nst_asr.vision.robustness import (
     corruption_errors,
     flip_probability,
     flip_rates,
+    mean_corruption_error,
+    mean_flip_rate,
 )
 
 _BATCH = 64
@@ -168,10 +170,10 @@ def _against(base: Mapping[str, Any] | None, scored: dict[str, Any]) -> dict[str
     """The numbers of a model, with those that are relative to a baseline's where there is one."""
     if base is not None and "errors" in scored:
         found = corruption_errors(scored["errors"], base["errors"])
-        return scored | {"ce": found, "mce": float(np.mean(list(found.values())))}
+        return scored | {"ce": found, "mce": mean_corruption_error(scored["errors"], base["errors"])}
     if base is not None and "flips" in scored:
         found = flip_rates(scored["flips"], base["flips"])
-        return scored | {"fr": found, "mfr": float(np.mean(list(found.values())))}
+        return scored | {"fr": found, "mfr": mean_flip_rate(scored["flips"], base["flips"])}
     return scored
 
 
