@@ -40,7 +40,7 @@ def align_counts(references: Sequence[str], hypotheses: Sequence[str], unit: Uni
     """
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references but {len(hypotheses)} hypotheses: give one for each")
-    symbols, ends = _integers([*references, *hypotheses], unit)
+    symbols, ends = integers([*references, *hypotheses], unit)
     return np.asarray(_count_batch(symbols, ends, len(references)))
 
 
@@ -68,12 +68,13 @@ def aligned(reference: str, hypothesis: str, unit: Unit = "word") -> list[Step]:
     return steps[::-1]
 
 
-def _words(texts: Sequence[str]) -> pl.Series:
+def words_of(texts: Sequence[str]) -> pl.Series:
+    """The words of each text, a series of lists: what stands between whitespace."""
     return pl.Series("text", texts, dtype=pl.String).str.extract_all(r"\S+")
 
 
 def _symbols(text: str, unit: Unit) -> list[str]:
-    words: list[str] = _words([text])[0].to_list()
+    words: list[str] = words_of([text])[0].to_list()
     return words if unit == "word" else list(" ".join(words))
 
 
@@ -88,9 +89,9 @@ def _costs(left: list[str], right: list[str]) -> np.ndarray:
     return cost
 
 
-def _integers(texts: Sequence[str], unit: Unit) -> tuple[np.ndarray, np.ndarray]:
+def integers(texts: Sequence[str], unit: Unit) -> tuple[np.ndarray, np.ndarray]:
     """All texts as one array of integers, equal where the symbols are, and the place where each text ends."""
-    words = _words(texts)
+    words = words_of(texts)
     if unit == "word":
         # a category's number stands for the word: forty times faster than ranking or joining
         symbols = words.explode(empty_as_null=False).cast(pl.Categorical).to_physical().to_numpy()

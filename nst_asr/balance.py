@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Literal, Self
 
@@ -114,17 +115,15 @@ def balance(
     Raises BalanceError. Sources: Park et al. 2020 (tokens, cap on repetitions); Xie et al. 2020, section 3.1
     (classes; they draw the duplicates at random, and give all classes 130,000 images).
     """
-    columns = ["id", "size", "tokens", *(["label", "confidence"] if plan.by == "classes" else [])]
-    table = _kept_rows(labels, kept, columns)
-    rows = _rows(table, len(shares.counts))
-    target = _target(shares, plan)
-    before = divergence(target, count(rows, np.ones(len(table)), len(target)))
+    gathered = _gather(labels, kept, len(shares.counts), plan, key)
+    rows, target = gathered.rows, _target(shares, plan)
+    before = divergence(target, count(rows, np.ones(len(rows.hours)), len(target)))
     if plan.by == "tokens":
-        chosen = _by_tokens(table["id"], rows, target, plan, key)
+        chosen = _by_tokens(gathered.draws, rows, target, plan)
     elif plan.by == "classes":
-        chosen = _Chosen(_by_classes(table, plan.per_class))
+        chosen = _Chosen(_by_classes(gathered.classes, plan.per_class))
     else:
-        chosen = _Chosen(np.ones(len(table), np.int64))
+        chosen = _Chosen(np.ones(len(rows.hours), np.int64))
     counts = count(rows, chosen.copies, len(target))
     after = divergence(target, counts)
     lacking = np.flatnonzero((target > 0) & (counts == 0)) if plan.by == "classes" else ()
@@ -134,29 +133,60 @@ def balance(
     return Copies(_laid_out(chosen.copies, kept), plan.by, distinct, hours, before, after, **found, absent=absent)
 
 
-def _kept_rows(labels: pl.DataFrame | pl.LazyFrame, kept: pl.Series, columns: list[str]) -> pl.DataFrame:
+@dataclass(frozen=True)
+class _Gathered:
+    """What balancing needs of the kept rows, and no more of it: millions of rows have to fit.
+
+    draws: one number in [0, 1) for each, keyed by its id, where tokens are balanced. classes: the columns id, label and
+    confidence, where classes are.
+    """
+
+    rows: Rows
+    draws: np.ndarray
+    classes: pl.DataFrame
+
+
+def _gather(labels: pl.DataFrame | pl.LazyFrame, kept: pl.Series, units: int, plan: BalancePlan, key: Key) -> _Gathered:
+    tokens, lengths, hours, draws, classes = [], [], [], [], []
+    columns = ["id", "label", "confidence"] if plan.by == "classes" else []
+    for part in _kept_rows(labels, kept, list(dict.fromkeys(["id", "size", "tokens", *columns]))):
+        length, flat = _flat(part, units)
+        tokens.append(flat)
+        lengths.append(length)
+        hours.append(part["size"].cast(pl.Float64).to_numpy() / 3600)
+        draws.append(key.uniforms(part["id"].to_list()) if plan.by == "tokens" else np.empty(0))
+        classes.append(part.select(columns))
+    starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.concatenate(lengths), dtype=np.int64)))
+    rows = Rows(np.concatenate(tokens), starts, np.concatenate(hours))
+    return _Gathered(rows, np.concatenate(draws), pl.concat(classes))
+
+
+def _kept_rows(labels: pl.DataFrame | pl.LazyFrame, kept: pl.Series, columns: list[str]) -> Iterator[pl.DataFrame]:
+    """The kept rows piece by piece, in one pass over the table."""
     lazy = labels.lazy().select(columns)
     total = int(lazy.select(pl.len()).collect().item())
     if len(kept) != total:
         raise BalanceError(f"{len(kept)} verdicts for {total} labels; give the verdicts on this very table")
     if not kept.any():
         raise BalanceError("no label is kept, there is nothing to balance; loosen the filter")
-    starts = range(0, total, _PIECE)
-    return pl.concat(lazy.slice(start, _PIECE).collect().filter(kept.slice(start, _PIECE)) for start in starts)
+    start = 0
+    for piece in lazy.collect_batches(chunk_size=_PIECE, maintain_order=True):
+        yield piece.filter(kept.slice(start, len(piece)))
+        start += len(piece)
 
 
-def _rows(table: pl.DataFrame, units: int) -> Rows:
-    length = table["tokens"].list.len().fill_null(0).to_numpy()
-    tokens = table["tokens"].filter(pl.Series(length > 0)).explode().to_numpy()
-    starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(length, dtype=np.int64)))
+def _flat(part: pl.DataFrame, units: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many tokens each row has, and all of them, as small numbers as the units allow."""
+    length = part["tokens"].list.len().fill_null(0).to_numpy()
+    tokens = part["tokens"].filter(pl.Series(length > 0)).explode().to_numpy()
     if len(tokens) and not 0 <= tokens.min() <= tokens.max() < units:
         place = int(np.flatnonzero((tokens < 0) | (tokens >= units))[0])
-        row = int(np.searchsorted(starts, place, side="right")) - 1
+        row = int(np.searchsorted(np.cumsum(length), place, side="right"))
         raise BalanceError(
-            f"{table['id'][row]} has the token {tokens[place]}, but the labeled data has units 0 to {units - 1}; count "
+            f"{part['id'][row]} has the token {tokens[place]}, but the labeled data has units 0 to {units - 1}; count "
             "the labeled data with the tokenizer of the teacher that made the labels"
         )
-    return Rows(tokens, starts, table["size"].cast(pl.Float64).to_numpy() / 3600)
+    return length, tokens.astype(np.uint16 if units <= 2**16 else np.int32)
 
 
 def _target(shares: Shares, plan: BalancePlan) -> np.ndarray:
@@ -167,20 +197,21 @@ def _target(shares: Shares, plan: BalancePlan) -> np.ndarray:
     return np.asarray(aim / aim.sum())
 
 
-def _by_tokens(ids: pl.Series, rows: Rows, target: np.ndarray, plan: BalancePlan, key: Key) -> _Chosen:
+def _by_tokens(draws: np.ndarray, rows: Rows, target: np.ndarray, plan: BalancePlan) -> _Chosen:
     there = float(rows.hours.sum())
     asked = plan.hours or there
     even = min(asked / there, plan.cap)
     if even < plan.cap:
         found = weigh(rows, target, hours=asked, cap=plan.cap, iterations=plan.iterations)
     else:
-        everything = np.full(len(ids), plan.cap)
+        everything = np.full(len(draws), plan.cap)
         found = Weights(everything, divergence(target, count(rows, everything, len(target))), 0)
-    draws = _uniforms(ids, key)
-    rounded, equal = _rounded(found.weights, draws), _rounded(np.full(len(ids), even), draws)
+    rounded, equal = _rounded(found.weights, draws), _rounded(np.full(len(draws), even), draws)
     candidates = [copies for copies in (rounded, equal) if copies.any()]
     if not candidates:
-        raise BalanceError(f"hours = {asked:g} leaves none of {len(ids)} rows ({there:g} hours); give a larger budget")
+        raise BalanceError(
+            f"hours = {asked:g} leaves none of {len(draws)} rows ({there:g} hours); give a larger budget"
+        )
     best = min(candidates, key=lambda copies: divergence(target, count(rows, copies, len(target))))
     return _Chosen(best, found.kl, asked, asked > plan.cap * there, found.iterations, best is equal)
 
@@ -189,12 +220,6 @@ def _rounded(weights: np.ndarray, draws: np.ndarray) -> np.ndarray:
     """floor(w) + (u < w - floor(w)): w copies on average, never further away than one."""
     whole = np.floor(weights)
     return np.asarray(whole + (draws < weights - whole), np.int64)
-
-
-def _uniforms(ids: pl.Series, key: Key) -> np.ndarray:
-    """One number in [0, 1) for each id, in pieces: names as Python objects are large."""
-    starts = range(0, len(ids), _PIECE)
-    return np.concatenate([key.uniforms(ids.slice(start, _PIECE).to_list()) for start in starts])
 
 
 def _by_classes(table: pl.DataFrame, per_class: int | dict[str, int] | None) -> np.ndarray:

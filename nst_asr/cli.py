@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst_asr import __version__
+from nst_asr.dry_run import add_filter
+from nst_asr.label_verb import add_label, given_to_label
+from nst_asr.ledger_verbs import add_diff, add_why
+from nst_asr.speech.import_labels import add_import_labels
+from nst_asr.speech.ngram.verb import add_lm
 from nst_asr.speech.transcripts import KINDS as TRANSCRIPTS
 from nst_asr.vision.prepare import add_prepare_images
 
@@ -31,7 +36,7 @@ def main(arguments: Sequence[str] | None = None, *, task: type[Speech] | type[Vi
     try:
         return int(options.verb(options))
     except BrokenPipeError:
-        if options.verb in (_run, _prepare, _prepare_images):
+        if options.verb in (_run, _label, _prepare, _prepare_images):
             raise  # a worker of theirs has died: nobody reads their output
         sys.stderr.close()  # whoever read the output has had enough, and Python would complain at its end
         return 0
@@ -67,10 +72,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_prepare(verbs)
     add_prepare_images(verbs, _prepare_images)
     _add_run(verbs)
+    add_label(verbs, _label)
+    add_import_labels(verbs)
     _add_results(verbs)
     _add_report(verbs)
+    add_filter(verbs)
+    add_why(verbs)
+    add_diff(verbs)
     _add_transcribe(verbs)
     _add_classify(verbs)
+    add_lm(verbs, _lm)
     return parser
 
 
@@ -137,7 +148,11 @@ def _add_transcribe(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add.add_argument("model", type=Path, help="model folder, such as exp/digits/gen3/4-student")
     add.add_argument("audio", type=Path, nargs="+", help="audio files")
     add.add_argument("--json", action="store_true", help="one JSON object a line")
-    add.add_argument("--beam", type=int, default=1, help="width of the search; 1 = greedy (default)")
+    add.add_argument("--beam", type=int, help="width of the search; default: 1 = greedy, with --lm 16")
+    add.add_argument("--lm", type=Path, metavar="ARPA", help="language model: over the model's units, or --lexicon")
+    add.add_argument("--lm-weight", type=float, metavar="W", help="of the language model's nats (0.5)")
+    add.add_argument("--lm-bonus", type=float, metavar="B", help="nats a unit, or a word with --lexicon (0)")
+    add.add_argument("--lexicon", metavar="FILE", help="`word unit unit ...` lines, or vocabulary: the words of --lm")
     add.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: cuda where there is one")
     add.set_defaults(verb=_transcribe)
 
@@ -227,6 +242,13 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _label(options: argparse.Namespace) -> int:
+    given = given_to_label(options)
+    start = _start(given.plan)
+    start(given, options.task) if options.task else start(given)
+    return 0
+
+
 def _start(plan: Path) -> Callable[..., None]:
     """What starts a run of the plan's task."""
     from nst_asr import config
@@ -268,9 +290,10 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _transcribe(options: argparse.Namespace) -> int:
-    from nst_asr.speech.transcribe import transcribe
+    from nst_asr.speech.transcribe import plan_of, transcribe
 
-    found = transcribe(options.model, options.audio, beam=options.beam, device=options.device)
+    plan = plan_of(options.beam, options.lm, options.lm_weight, options.lm_bonus, options.lexicon)
+    found = transcribe(options.model, options.audio, plan=plan, device=options.device)
     return _print_each(found, options.json, lambda heard: heard.text)
 
 
@@ -279,6 +302,15 @@ def _classify(options: argparse.Namespace) -> int:
 
     found = classify(options.model, options.images, top=options.top, device=options.device)
     return _print_each(found, options.json, lambda seen: seen.label)
+
+
+def _lm(options: argparse.Namespace) -> int:
+    from nst_asr.speech.ngram.verb import lm
+
+    with _log_on_terminal():
+        found = lm(options)
+    print(found)
+    return 0
 
 
 def _print_each(found: Iterable[Any], as_json: bool, text: Callable[[Any], str]) -> int:

@@ -11,8 +11,8 @@ from nst_asr.task import Model, Task
 
 def score_test(task: Task[T, D], test: Labeled, plan: Plan[T, D], run: Run) -> None:
     """test.json beside the score on dev, for each generation and the oracle where there is one."""
-    students = {"gen0": "student", **{f"gen{n}": "4-student" for n in range(1, len(plan.generations) + 1)}}
-    for place, student in {**students, "oracle": "student"}.items():
-        folder = run.folder / place / student
-        if folder.exists():
-            steps.score(run, task, f"{place}/test.json", Model(folder), test, plan)
+    students = {f"gen{n}/4-student": f"gen{n}/5-score.json" for n in range(1, len(plan.generations) + 1)}
+    teachers = {f"{place}/student": f"{place}/score.json" for place in ("gen0", "oracle")}
+    for name, scored in {**teachers, **students}.items():
+        if (run.folder / name).exists():
+            steps.score_test(run, task, scored, Model(run.folder / name), test, plan)

@@ -8,6 +8,7 @@ Every step is made once; started again after a crash, the loop goes on where it 
 from __future__ import annotations
 
 from nst_asr import steps
+from nst_asr.alarms import Turn
 from nst_asr.corpus import Corpus
 from nst_asr.key import Key
 from nst_asr.mix import mix
@@ -22,19 +23,24 @@ def noisy_student(task: Task[T, D], corpus: Corpus, plan: Plan[T, D], run: Run) 
     models = [steps.train(run, task, "gen0/student", mix(corpus.labeled), plan.teacher, None, key["generation", 0])]
     scores = [steps.score(run, task, "gen0/score.json", models[0], corpus.dev, plan)]
     teacher = 0  # the number of the generation that teaches
+    turn: Turn | None = None
 
     for number, generation in enumerate(plan.generations, 1):
         at, here = f"gen{number}", key["generation", number]
         steps.compare_noise(run, f"{at}/noise.json", plan, teacher, number)
 
         # evaluation mode, clean input: a labeler takes no noise
-        labeler = task.labeler([models[teacher]], generation.label)
+        labeler = steps.labeler(run, task, f"{at}/0-fusion.json", [models[teacher]], corpus.dev, generation.label)
         heard = steps.label(run, labeler, f"{at}/0-heard", corpus.dev.without_labels(), plan)
-        gauge = steps.fit_gauge(run, f"{at}/0-gauge.json", heard, generation.filter)
+        gauge = steps.fit_gauge(run, f"{at}/0-gauge.json", heard, corpus.dev, generation.filter)
         labels = steps.label(run, labeler, f"{at}/1-labels", corpus.unlabeled, plan)
         verdicts = steps.filter(run, f"{at}/2-verdicts.parquet", labels, gauge, generation.filter)
         shares = task.shares(corpus.labeled, [models[teacher]])
-        copies = steps.balance(run, f"{at}/3-copies.parquet", labels, verdicts, shares, generation.balance, here)
+        copies = steps.balance(
+            run, f"{at}/3-copies.parquet", labels, verdicts, shares, generation.balance, here, generation.weigh
+        )
+        before, turn = turn, Turn(number, teacher, heard, labels, verdicts)
+        steps.alarms(run, f"{at}/3-alarms.json", corpus, turn, before, plan.alarms)
 
         # the student is noised, and never sees a label that the filter rejected
         data = mix(corpus.labeled, corpus.unlabeled, labels.targets(), copies, generation.mix)

@@ -18,6 +18,7 @@ and dealt out so that the rows of a batch are of like size in both streams; the 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, Self
@@ -29,7 +30,7 @@ from pydantic import Field, model_validator
 from nst_asr.config import Record
 from nst_asr.corpus import Labeled, Unlabeled, fingerprint
 from nst_asr.key import Key
-from nst_asr.labels import SOFT
+from nst_asr.labels import ALTERNATIVES, SOFT
 from nst_asr.order import Indexed, Order, Streamed
 from nst_asr.pieces import bounds
 
@@ -54,6 +55,8 @@ class MixPlan(Record):
     order: Literal["indexed", "streamed"] = "indexed"  # streamed: read block by block, for what no page cache holds
     block: int = Field(1000, ge=1)  # streamed: rows that lie together in the manifest, such as those of a shard
     together: int = Field(8, ge=1)  # streamed: blocks that are read at the same time, their rows shuffled
+    # sampled: for each copy in each lap one of the teachers' own labels, drawn (Kahn et al. 2020); best: the chosen one
+    labels: Literal["best", "sampled"] = "best"
 
     @model_validator(mode="after")
     def _share_is_said_once(self) -> Self:
@@ -76,7 +79,8 @@ class MixPlan(Record):
 class Source:
     """Rows of one kind: id, size, group, label and the task's own columns; copies (>= 1) and weights, one a row.
 
-    Pseudo-labeled rows whose labeler gave soft labels have these too, as soft_index and soft_prob.
+    Pseudo-labeled rows whose labeler gave soft labels have these too, as soft_index and soft_prob; where labels are
+    sampled, those drawn from, as alternatives: of a row with none, its label is taken.
     """
 
     name: SourceName
@@ -103,9 +107,10 @@ class Mix:
         """A digest of rows, labels, copies and weights."""
         columns = ("id", "size", "group", "label", *SOFT)
         tables = [
-            source.rows.select(name for name in columns if name in source.rows.columns).with_columns(
-                copies=pl.Series(source.copies), weight=pl.Series(source.weights)
-            )
+            source.rows.select(
+                *(name for name in columns if name in source.rows.columns),
+                *([pl.col(ALTERNATIVES).list.join("\n")] if ALTERNATIVES in source.rows.columns else []),
+            ).with_columns(copies=pl.Series(source.copies), weight=pl.Series(source.weights))
             for source in self.sources
         ]
         return "-".join(map(fingerprint, tables))
@@ -128,6 +133,14 @@ class Mix:
     def without(self, ids: set[str]) -> Mix:
         """The same without the rows named: those a model cannot be trained on."""
         return replace(self, sources=tuple(_only(s, ~s.rows["id"].is_in(list(ids))) for s in self.sources))
+
+    def with_alternatives(self, usable: Callable[[pl.DataFrame], pl.Series]) -> Mix:
+        """The same with the alternatives that `usable` gives for the rows of a source that has some."""
+        sources = (
+            replace(s, rows=s.rows.with_columns(usable(s.rows))) if ALTERNATIVES in s.rows.columns else s
+            for s in self.sources
+        )
+        return replace(self, sources=tuple(sources))
 
     def up_to(self, size: float) -> Mix:
         """The same without the rows larger than `size`. Raises MixError where a source has no other."""
@@ -166,6 +179,18 @@ class Draw:
         """The id of the row."""
         return str(self.source.rows["id"][self.row])
 
+    def label(self, key: Key) -> str:
+        """The label to learn: that of the row, or where labels are sampled one of its alternatives.
+
+        Which one follows from the key, the id, the copy and the lap: a copy has one label for a lap, and each lap is
+        another draw. Source: sample ensemble, Kahn, Lee and Hannun 2020, "Self-training for end-to-end speech
+        recognition": each epoch one of the labels of several models is drawn, evenly.
+        """
+        texts = self.source.rows[ALTERNATIVES][self.row] if ALTERNATIVES in self.source.rows.columns else None
+        if texts is None or not len(texts):
+            return str(self.source.rows["label"][self.row])
+        return str(texts[key["alternative", self.id, self.copy, self.lap].number() % len(texts)])
+
 
 def mix(
     labeled: Labeled,
@@ -176,15 +201,16 @@ def mix(
 ) -> Mix:
     """The training data: all labeled rows and, of the pool, the rows that have copies, with their pseudo-labels.
 
-    labels: of the label table id, label and, where there are soft labels, these; copies: (copies, weight); both row for
-    row in the pool's order.
+    labels: of the label table id, label and, where there are some, soft labels and alternatives; copies: (copies,
+    weight); both row for row in the pool's order. Raises MixError where labels are to be sampled and there are no
+    alternatives.
     """
     ones = np.ones(len(labeled.rows))
     places = np.arange(len(labeled.rows))
     sources = [Source("labeled", labeled.rows, ones.astype(np.int64), ones.astype(np.float32), places)]
     plan = plan or MixPlan(pseudo_share=0.0)
     if pool is not None and labels is not None and plan.share > 0:
-        sources.append(_pseudo(pool, labels, copies))
+        sources.append(_pseudo(pool, _sampled(labels) if plan.labels == "sampled" else _chosen(labels), copies))
     return Mix(tuple(sources), plan)
 
 
@@ -200,6 +226,19 @@ def _refuse_long(rows: pl.DataFrame, name: str, budget: int) -> None:
             f"{name} {longest['id']} has size {longest['size']:g}, more than the {budget / 1000:g} that a batch holds "
             "of that kind; raise the batch size or leave it out"
         )
+
+
+def _chosen(labels: pl.DataFrame) -> pl.DataFrame:
+    return labels.drop(ALTERNATIVES, strict=False)
+
+
+def _sampled(labels: pl.DataFrame) -> pl.DataFrame:
+    if ALTERNATIVES not in labels.columns:
+        raise MixError(
+            "mix.labels = sampled: the labels have no alternatives to draw from; label with several teachers "
+            "(label.teachers), or take mix.labels = best"
+        )
+    return labels
 
 
 def _pseudo(pool: Unlabeled, labels: pl.DataFrame, copies: pl.DataFrame | None) -> Source:

@@ -27,7 +27,8 @@ def train_oracle(task: Task[T, D], corpus: Corpus, truth: Truth, plan: Plan[T, D
         raise CorpusError("no id of the truth occurs in the unlabeled pool")
     pool = Unlabeled(known.drop("label"), "unlabeled with truth")
     last = led[-1]
-    data = mix(corpus.labeled, pool, known.select(pl.col("id"), pl.col("label")), None, last.mix)
+    one = last.mix.model_copy(update={"labels": "best"})  # there is one true label, and nothing to draw from
+    data = mix(corpus.labeled, pool, known.select(pl.col("id"), pl.col("label")), None, one)
     init, student = None, last.student
     if last.init == "teacher":
         init = run.folder / "gen0" / "student"

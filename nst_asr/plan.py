@@ -7,10 +7,12 @@ from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 from pydantic import Field, model_validator
 
+from nst_asr.alarms import AlarmPlan
 from nst_asr.balance import BalancePlan
 from nst_asr.config import ConfigError, Record, merge
 from nst_asr.filter import FilterPlan
 from nst_asr.mix import MixPlan
+from nst_asr.weights import Weigh
 
 
 class Noise(Protocol):
@@ -86,8 +88,27 @@ class TrainPlan(Record):
         return noise.components() if noise else {}
 
 
+class Decoding(Record):
+    """How a task's models are decoded; a task's own plan adds to this."""
+
+    @property
+    def alone(self) -> Self:
+        """The same by the model alone, without the language model that it may have."""
+        return self
+
+    @property
+    def of_one(self) -> Self:
+        """The same for a model by itself, as it is scored: without others that may label beside it."""
+        return self
+
+    @property
+    def leaves_open(self) -> bool:
+        """Whether there is something in it that is to be found on dev first (`Task.tune`)."""
+        return False
+
+
 T = TypeVar("T", bound=TrainPlan)
-D = TypeVar("D", bound=Record)
+D = TypeVar("D", bound=Decoding)
 
 
 class Generation(Record, Generic[T, D]):
@@ -96,6 +117,7 @@ class Generation(Record, Generic[T, D]):
     label: D
     filter: FilterPlan = FilterPlan()
     balance: BalancePlan = BalancePlan()
+    weigh: Weigh = "off"  # in the loss: by the label's confidence (linear), or by 1 - its expected error (calibrated)
     mix: MixPlan = MixPlan()
     student: T
     init: Literal["scratch", "teacher"] = "scratch"  # where the student's weights start
@@ -110,6 +132,7 @@ class Plan(Record, Generic[T, D]):
     teacher: T
     generations: tuple[Generation[T, D], ...]
     succeed: Literal["best", "last", "stop"] = "best"  # what a student significantly worse than its teacher means
+    alarms: AlarmPlan = AlarmPlan()
     block: int = Field(512, ge=1)  # rows of the pool in one part of the label table
     workers: int = Field(1, ge=1)  # processes that label
 

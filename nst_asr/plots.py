@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from nst_asr.curves import Curves
+from nst_asr.reliability import Reliability
+from nst_asr.risk import RiskCurve
+from nst_asr.terms import Terms
 
 _DEV, _TEST, _ORACLE, _REJECTED = "#1f5fa8", "#c2571a", "#3b7d3b", "#b8b8b8"
 
@@ -57,6 +61,31 @@ def scores_kept_and_rejected(kept: np.ndarray, rejected: np.ndarray, cutoff: flo
     return _png(figure)
 
 
+def fusion_surface(found: Mapping[str, Any]) -> bytes:
+    """The error rate over the weights of language models, through the best point; a panel for each two that vary."""
+    surface, best = found["surface"], found["best"]
+    names = ("weight", "neural_weight", "bonus")
+    rates = np.array(surface["rate"])
+    tried = [name for name in names if len(surface[name]) > 1]
+    panels: list[tuple[str, ...]] = [*combinations(tried, 2)] or [(name,) for name in tried] or [("weight",)]
+    figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
+    for place, panel in enumerate(panels, 1):
+        axes = figure.add_subplot(1, len(panels), place)
+        here = tuple(slice(None) if name in panel else surface[name].index(best[name]) for name in names)
+        labels = [name.replace("_", " ") for name in panel]
+        if len(panel) == 1:
+            axes.plot(surface[panel[0]], rates[here], "o-", color=_DEV)
+            axes.yaxis.set_major_formatter(PercentFormatter(1))
+            axes.set(xlabel=labels[0], ylabel="error rate on dev")
+            continue
+        across, up = panel
+        image = axes.pcolormesh(surface[across], surface[up], rates[here].T, shading="nearest", cmap="viridis_r")
+        axes.plot(best[across], best[up], "o", color=_TEST, markeredgecolor="white")
+        axes.set(xlabel=labels[0], ylabel=labels[1], title="error rate on dev")
+        figure.colorbar(image, ax=axes, format=PercentFormatter(1))
+    return _png(figure)
+
+
 def learning_curves(models: Mapping[str, Curves]) -> bytes:
     """Loss and gradient norm over the updates of each model, smoothed over a twentieth of its training."""
     figure = Figure(figsize=(7, 3.2), layout="constrained")
@@ -70,6 +99,29 @@ def learning_curves(models: Mapping[str, Curves]) -> bytes:
         axes.set(xlabel="update", title=title)
         axes.title.set_fontsize("small")
         axes.set_yscale("log")
+    return _png(figure)
+
+
+def risk_and_reliability(
+    curves: Mapping[str, RiskCurve], before: Reliability | None, after: Reliability | None, terms: Terms
+) -> bytes:
+    """How much is kept against the error of what is kept, for several measures; and probabilities against outcomes."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axes = figure.add_subplot(1, 2, 1)
+    for name, curve in curves.items():
+        axes.plot(curve.coverage, curve.rates, linewidth=1.2, label=name)
+    axes.set(xlabel=f"share of dev's {terms.amount} kept", ylabel=f"{terms.error} of what is kept", ylim=(0, None))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1))
+    axes = figure.add_subplot(1, 2, 2)
+    axes.plot([0, 1], [0, 1], color=_REJECTED, linestyle=":")
+    for found, name, color in ((before, "own confidence", _TEST), (after, "calibrated, out of fold", _DEV)):
+        if found:
+            shares = np.array([each.right for each in found.bins])
+            around = [shares - [each.low for each in found.bins], [each.high for each in found.bins] - shares]
+            places = [each.probability for each in found.bins]
+            axes.errorbar(places, shares, yerr=np.maximum(around, 0), fmt="o-", markersize=3, color=color, label=name)
+    axes.set(xlabel="probability", ylabel=f"share of {terms.example}s right", xlim=(0, 1), ylim=(0, 1))
     return _png(figure)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _LOOK_EVERY = 0.1  # seconds
@@ -38,13 +38,13 @@ def local_world() -> int:
     return _number("LOCAL_WORLD_SIZE", 1)
 
 
-def wait_for(paths: Iterable[Path]) -> None:
-    """Return when all the paths exist: whoever makes them renames them into place when they are whole.
+def wait_for(paths: Iterable[Path], ready: Callable[[Path], bool] = Path.exists) -> None:
+    """Return when all the paths exist (or are `ready`): whoever makes them renames them into place when they are whole.
 
     torchrun ends all processes when one fails. Raises RankError where torchrun itself is gone, which nobody would tell.
     """
     for path in paths:
-        while not path.exists():
+        while not ready(path):
             refuse_orphaned(f"while it waited for {path}")
             time.sleep(_LOOK_EVERY)
 

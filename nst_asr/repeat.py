@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numba
 import numpy as np
 import polars as pl
 import pydantic
 
 from nst_asr.config import Record
-
-_MOST_ROWS = 2**20  # a row's number has 20 bits of the key that n-grams are sorted by
 
 
 class Repeat(Record):
@@ -29,49 +28,90 @@ class Repeat(Record):
 
 def repeats(plan: Repeat) -> pl.Expr:
     """True for the rows of a label table whose label shows one of the signs."""
-    units = pl.col("label").str.split(" ") if plan.unit == "word" else pl.col("tokens")
+    units = pl.col("label") if plan.unit == "word" else pl.col("tokens")
     return units.map_batches(lambda column: _repeats(column, plan), return_dtype=pl.Boolean, is_elementwise=True)
 
 
 def _repeats(units: pl.Series, plan: Repeat) -> pl.Series:
-    """True for each list that holds a repeated n-gram or a loop; works on one flat array of hashed units."""
-    if len(units) > _MOST_ROWS:
-        starts = range(0, len(units), _MOST_ROWS)
-        return pl.concat([_repeats(units.slice(start, _MOST_ROWS), plan) for start in starts])
-    length = units.list.len().fill_null(0).to_numpy()
-    flat = units.filter(length > 0).explode()
-    row = np.repeat(np.arange(len(units), dtype=np.uint64), length)
-    unit = flat.hash().to_numpy()
-    if flat.dtype == pl.String and (blank := flat == "").any():  # double spaces
-        present = (~blank).to_numpy()
-        row, unit = row[present], unit[present]
-    rejected = np.zeros(len(units), bool)
-    rejected[_in_loops(row, unit, plan.loop)] = True
-    rejected[_with_repeated_ngram(row, unit, plan.ngram, plan.times)] = True
-    return pl.Series(rejected)
+    """True for each label that holds a repeated n-gram or a loop; works on one flat array of hashed units."""
+    unit, ends = (_words if plan.unit == "word" else _tokens)(units)
+    return pl.Series(_search(unit, ends, plan.ngram, plan.times, plan.loop))
 
 
-def _in_loops(row: np.ndarray, unit: np.ndarray, loop: int) -> np.ndarray:
-    """The rows in which one unit stands `loop` or more times in a row."""
-    changes = np.flatnonzero((unit[1:] != unit[:-1]) | (row[1:] != row[:-1])) + 1
-    starts = np.concatenate(([0], changes)) if len(unit) else changes
-    runs = np.diff(starts, append=len(unit))
-    return np.asarray(row[starts[runs >= loop]])
+def _tokens(lists: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The hashes of all tokens in one array, and where those of each row end."""
+    length = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+    return lists.filter(length > 0).explode().hash().to_numpy(), np.cumsum(length)
 
 
-def _with_repeated_ngram(row: np.ndarray, unit: np.ndarray, n: int, times: int) -> np.ndarray:
-    """The rows in which an n-gram occurs `times` or more.
+def _words(labels: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The hashes of all words in one array, and where those of each row end; words stand between blanks.
 
-    An n-gram is known by 44 bits of its hash: two of one 32-word label are taken for the same one in 4 x 10^10 labels.
+    As bytes in one array: a Python object or a Polars list for each label takes three times as long.
     """
-    if len(unit) < n:
-        return row[:0]
-    ends = len(unit) - n + 1
-    ngram = np.zeros(ends, np.uint64)
-    for place in range(n):
-        ngram *= np.uint64(0x9E3779B97F4A7C15)
-        ngram += unit[place : place + ends]
-    whole = row[:ends] == row[n - 1 :]
-    key = np.sort((row[:ends] << np.uint64(44) | ngram >> np.uint64(20))[whole])
-    again = key[times - 1 :] == key[: max(len(key) - times + 1, 0)]
-    return np.asarray(key[: len(again)][again] >> np.uint64(44))
+    text = labels.fill_null("")
+    joined = text.str.join("").item() if len(text) else ""
+    ends = np.cumsum(text.str.len_bytes().to_numpy().astype(np.int64))
+    return _hashed(np.frombuffer(joined.encode(), np.uint8), ends)
+
+
+@numba.njit(cache=True, nogil=True)
+def _hashed(text: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # pragma: no cover - compiled
+    """FNV-1a, 64 bits, of each run of bytes that are no blanks."""
+    unit, of_row = np.empty(len(text) // 2 + len(ends) + 1, np.uint64), np.empty(len(ends), np.int64)
+    words, start = 0, 0
+    for row, end in enumerate(ends):
+        inside, word = False, np.uint64(0)
+        for place in range(start, end):
+            if text[place] == 32:
+                words += inside
+                inside = False
+            else:
+                if not inside:
+                    inside, word = True, np.uint64(0xCBF29CE484222325)
+                word = (word ^ np.uint64(text[place])) * np.uint64(0x100000001B3)
+                unit[words] = word
+        words += inside
+        of_row[row], start = words, end
+    return unit[:words], of_row
+
+
+@numba.njit(cache=True, nogil=True)
+def _search(
+    unit: np.ndarray, ends: np.ndarray, n: int, times: int, loop: int
+) -> np.ndarray:  # pragma: no cover - compiled
+    """Whether each row, unit[ends[row - 1] : ends[row]], holds a loop, or an n-gram `times` or more.
+
+    An n-gram is known by 64 bits of its hash. Those of one row are counted in a table with open addressing; the row's
+    number beside an entry says whether it is of this row.
+    """
+    found = np.zeros(len(ends), np.bool_)
+    longest, start = 1, 0
+    for end in ends:
+        longest, start = max(longest, end - start), end
+    places = 4
+    while places < 2 * longest:
+        places *= 2
+    key, of_row, count = np.zeros(places, np.uint64), np.full(places, -1), np.zeros(places, np.int64)
+    start = 0
+    for row, end in enumerate(ends):
+        run = 0
+        for place in range(start, end):
+            run = run + 1 if place > start and unit[place] == unit[place - 1] else 1
+            if run >= loop:
+                found[row] = True
+        for place in range(start, end - n + 1):
+            if found[row]:
+                break
+            ngram = np.uint64(0)
+            for each in range(n):
+                ngram = ngram * np.uint64(0x9E3779B97F4A7C15) + unit[place + each]
+            slot = np.int64((ngram >> np.uint64(32)) & np.uint64(places - 1))
+            while of_row[slot] == row and key[slot] != ngram:
+                slot = (slot + 1) & (places - 1)
+            if of_row[slot] != row:
+                of_row[slot], key[slot], count[slot] = row, ngram, 0
+            count[slot] += 1
+            found[row] = count[slot] >= times
+        start = end
+    return found

@@ -15,11 +15,17 @@ import yaml
 from nst_asr import plots, results_table
 from nst_asr.corpus import Truth
 from nst_asr.curves import curves
+from nst_asr.gauge import Gauge
+from nst_asr.measures import CALIBRATED
+from nst_asr.reliability import Reliability
 from nst_asr.results import collect, labels, verdicts
+from nst_asr.risk import REFERENCE
 from nst_asr.store import read_json, write_text, written_aside
+from nst_asr.terms import Terms
 from nst_asr.verdicts import KEPT
 
 EXAMPLES = 5  # of each kind in a generation
+MEASURES_SHOWN = 4  # the best ones, in the plot of risk and coverage
 _TEMPLATE = "report.html.jinja"
 
 Results = Mapping[str, Any]
@@ -90,6 +96,8 @@ def _draw(run: Path, results: Results, plan: Mapping[str, Any]) -> dict[str, byt
             images[f"scores-gen{number}"] = plots.scores_kept_and_rejected(
                 kept, rejected, _cutoff(plan, number), f"generation {number}"
             )
+            if (run / f"gen{number}/0-risk.json").exists():
+                images[f"confidence-gen{number}"] = _confidence(run / f"gen{number}", results_table.terms_of(results))
     trained = {name: curves(run / folder) for name, folder in _models(results).items()}
     if any(trained.values()):
         images["learning"] = plots.learning_curves(trained)
@@ -97,6 +105,15 @@ def _draw(run: Path, results: Results, plan: Mapping[str, Any]) -> dict[str, byt
         with written_aside(run / "plots" / f"{name}.png") as part:
             part.write_bytes(image)
     return images
+
+
+def _confidence(folder: Path, terms: Terms) -> bytes:
+    """The plot of what dev says of the measures: the best ones, the reference, and what calibration makes of them."""
+    found, gauge = read_json(folder / "0-risk.json"), Gauge.from_json(read_json(folder / "0-gauge.json"))
+    ranked = [risk["measure"] for risk in found["ranking"]["risks"]]
+    shown = [name for place, name in enumerate(ranked) if place < MEASURES_SHOWN or name in (CALIBRATED, REFERENCE)]
+    before, after = (Reliability.from_json(found[name]) if found[name] else None for name in ("before", "after"))
+    return plots.risk_and_reliability({name: gauge.curves[name] for name in shown}, before, after, terms)
 
 
 def _models(results: Results) -> dict[str, str]:
@@ -130,7 +147,19 @@ def _generation(run: Path, entry: Mapping[str, Any], images: Mapping[str, bytes]
         "less_noise": [part["component"] for part in entry["noise"] or () if part["less"]],
         "examples": _examples(folder),
         "plot": _embedded(images[f"scores-gen{entry['generation']}"]),
+        "fusion": _fusion(folder),
+        "risk": read_json(folder / "0-risk.json") if (folder / "0-risk.json").exists() else None,
+        "confidence_plot": _embedded(images.get(f"confidence-gen{entry['generation']}", b"")),
+        "expected": read_json(folder / "2-waterfall.json").get("expected"),
     }
+
+
+def _fusion(folder: Path) -> dict[str, str] | None:
+    """What dev said of the language model that the labels were made with, and the plot; None where none was tuned."""
+    found, plot = folder / "0-fusion.json", folder / "0-fusion.png"
+    if not (found.exists() and plot.exists()):
+        return None
+    return {"reason": read_json(found)["reason"], "plot": _embedded(plot.read_bytes())}
 
 
 def _examples(folder: Path) -> dict[str, list[dict[str, Any]]]:

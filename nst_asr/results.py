@@ -14,6 +14,7 @@ import polars as pl
 from nst_asr.align import align_counts
 from nst_asr.corpus import Truth
 from nst_asr.key import Key
+from nst_asr.labels import scan_parts
 from nst_asr.results_table import table as table  # the reader's `results.table(results.collect(run))`
 from nst_asr.score import Score, compare, read_score, recovery_rate
 from nst_asr.store import StoreError, read_json, write_json
@@ -24,7 +25,7 @@ _ABOUT = ("recipe", "seed", "command", "commit", "versions", "hardware", "corpus
 # what the teacher that is trained on labeled data alone has in the place of labels
 _NO_LABELS: dict[str, Any] = {
     **{"labels": 0, "kept_rows": 0, "kept_hours": 0.0, "copies": 0, "copied_hours": 0.0},
-    **{"kl_before": None, "kl_after": None, "label_error": None, "noise": None},
+    **{"kl_before": None, "kl_after": None, "label_error": None, "noise": None, "alarms": None},
 }
 
 
@@ -42,7 +43,7 @@ def collect(run: Path, truth: Truth | None = None) -> dict[str, Any]:
     folder says of it is kept (labels are made once). Raises StoreError where `run` is no run folder, or its teacher
     has not been scored yet.
     """
-    about = _about(run)
+    about = about_run(run)
     scores, tests = _scores(run)
     costs, peak = _costs(run / "steps.jsonl")
     oracle, oracle_test = _score(run / "oracle/score.json"), _score(run / "oracle/test.json")
@@ -56,13 +57,19 @@ def collect(run: Path, truth: Truth | None = None) -> dict[str, Any]:
         "peak_memory_mb": peak,
         "seconds": round(sum(seconds for steps in costs.values() for seconds in steps.values()), 3),
         "generations": generations,
-        "oracle": oracle and {**_summaries(oracle, oracle_test), "seconds": costs.get("oracle", {})},
+        "oracle": oracle
+        and {
+            **_summaries(oracle, oracle_test),
+            "with_lm": _with_lm(run / "oracle", "score"),
+            "seconds": costs.get("oracle", {}),
+        },
         "relative_reduction": _reduction(scores, tests, about["seed"]),
         "recovery_rate": _recovery(scores, tests, oracle, oracle_test, about["seed"]),
     }
 
 
-def _about(run: Path) -> dict[str, Any]:
+def about_run(run: Path) -> dict[str, Any]:
+    """What run.json says of a run: its recipe, seed, corpus and terms. Raises StoreError where there is none."""
     path = run / "run.json"
     if not path.exists():
         raise StoreError(f"{run}: no run.json in it, so it is no run folder; give the folder that --exp named")
@@ -106,11 +113,12 @@ def _generation(
 ) -> dict[str, Any]:
     """One entry of `generations`, without its seconds."""
     found: dict[str, Any] = {"generation": number, "teacher": None, "comparison": None, "succession": None}
-    found |= _summaries(scores[number], tests[number])
     folder = run / f"gen{number}"
+    found |= _summaries(scores[number], tests[number])
+    found["with_lm"] = _with_lm(folder, "5-score" if number else "score")
     if number == 0:
         return found | _NO_LABELS
-    teacher = _teacher(run, number)
+    teacher = teacher_of(run, number)
     # the key of the loop's own comparison, so that the report shows what the decision was made on
     comparison = compare(scores[teacher], scores[number], Key(seed)["succeed", number])
     return {
@@ -121,16 +129,27 @@ def _generation(
         **_amounts(folder),
         "label_error": _label_error(run, number, truth),
         "noise": _json(folder / "noise.json"),
+        "alarms": (_json(folder / "3-alarms.json") or {}).get("alarms"),
     }
 
 
-def _teacher(run: Path, number: int) -> int:
+def teacher_of(run: Path, number: int) -> int:
     """Which generation's model made the labels that generation `number` learnt from."""
     return 0 if number == 1 else int(read_json(run / f"gen{number - 1}/6-teacher.json")["teacher"])
 
 
 def _summaries(dev: Score, test: Score | None) -> dict[str, Any]:
     return {"dev": dev.summary(), "test": test.summary() if test else None}
+
+
+def _with_lm(folder: Path, scored: str) -> dict[str, Any] | None:
+    """The same with a language model, and the weights that were found for it on dev; None where the plan has none."""
+    dev = _score(folder / f"{scored}-lm.json")
+    if dev is None:
+        return None
+    tuned = _json(folder / f"{scored.replace('score', 'fusion')}.json")
+    weights = tuned and {name: tuned[name] for name in ("weight", "neural_weight", "bonus")}
+    return {**_summaries(dev, _score(folder / "test-lm.json")), "weights": weights}
 
 
 def _json(path: Path) -> Any:
@@ -156,7 +175,7 @@ def _amounts(folder: Path) -> dict[str, Any]:
 
 def labels(folder: Path) -> pl.LazyFrame:
     """The label table of a generation's folder, lazily, in the pool's order."""
-    return pl.scan_parquet(sorted((folder / "1-labels").glob("part-*.parquet")))
+    return scan_parts(sorted((folder / "1-labels").glob("part-*.parquet")))
 
 
 def verdicts(folder: Path) -> pl.LazyFrame:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import mean
 from typing import Any
 
+from nst_asr.alarms import describe
 from nst_asr.terms import Terms
 
 Results = Mapping[str, Any]
@@ -22,7 +24,8 @@ def table(results: Results) -> str:
     rows = [heading(results), *rows_of(results)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", *legend(results), "", *conclusions(results)])
+    below = [*legend(results), "", *conclusions(results), *warnings(results)]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", *below])
 
 
 def terms_of(results: Results) -> Terms:
@@ -32,13 +35,19 @@ def terms_of(results: Results) -> Terms:
 
 def heading(results: Results) -> tuple[str, ...]:
     """The titles of the columns of `rows_of`."""
-    columns = _columns(terms_of(results))
+    columns = _columns(terms_of(results), fused=has_lm(results))
     return (*columns[:4], f"{columns[4]} [95 % interval]", *columns[5:])
 
 
-def _columns(terms: Terms) -> tuple[str, ...]:
+def has_lm(results: Results) -> bool:
+    """Whether models of the run were also scored with a language model."""
+    return any(entry.get("with_lm") for entry in results["generations"])
+
+
+def _columns(terms: Terms, *, fused: bool) -> tuple[str, ...]:
     amounts = (f"{terms.amount} labeled", f"{terms.amount} kept", "error of kept labels")
-    return ("generation", *amounts, f"dev {terms.error}", f"test {terms.error}", "seconds")
+    rates = (f"dev {terms.error}", f"test {terms.error}")
+    return ("generation", *amounts, *rates, *(f"{rate} with LM" for rate in rates if fused), "seconds")
 
 
 def legend(results: Results) -> list[str]:
@@ -51,13 +60,24 @@ def legend(results: Results) -> list[str]:
 def rows_of(results: Results) -> list[tuple[str, ...]]:
     """The cells of each row, as text; rates become percent here and not before."""
     terms = terms_of(results)
-    rows = [_row(str(entry["generation"]), entry, terms) for entry in results["generations"]]
-    return rows + ([_row("oracle", results["oracle"], terms)] if results["oracle"] else [])
+    entries = [(str(entry["generation"]), entry) for entry in results["generations"]]
+    entries += [("oracle", results["oracle"])] if results["oracle"] else []
+    return [_row(name, entry, terms, fused=has_lm(results)) for name, entry in entries]
 
 
 def conclusions(results: Results) -> list[str]:
     """Two sentences: the relative reduction of the error rate, and the recovery rate."""
     return [_reduction(results), _recovery(results)]
+
+
+def warnings(results: Results) -> list[str]:
+    """A line for each alarm that was raised on the labels of a generation."""
+    return [
+        f"WARNING: generation {entry['generation']}: {describe(alarm)}"
+        for entry in results["generations"]
+        for alarm in entry.get("alarms") or ()
+        if alarm["raised"]
+    ]
 
 
 def percent(rate: float | None, digits: int = 2) -> str:
@@ -86,9 +106,9 @@ def markdown(runs: Sequence[Results], title: str) -> str:
         for number in range(max(len(run["generations"]) for run in runs))
     ]
     entries.append(("oracle", [run["oracle"] for run in runs if run["oracle"]]))
-    terms = terms_of(runs[0])
-    rows = [_spread_row(name, found, len(runs), terms) for name, found in entries if found]
-    parts = [f"## {title}", _grid([_columns(terms), *rows]), _over_runs(runs), _reproduction(runs)]
+    terms, fused = terms_of(runs[0]), any(map(has_lm, runs))
+    rows = [_spread_row(name, found, len(runs), terms, fused=fused) for name, found in entries if found]
+    parts = [f"## {title}", _grid([_columns(terms, fused=fused), *rows]), _over_runs(runs), _reproduction(runs)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -142,7 +162,7 @@ def _variant_row(name: str, number: int, runs: Sequence[Results], whole: Mapping
     return [name, str(number), _spread(rates), _spread(fewer), points]
 
 
-def _row(name: str, entry: Mapping[str, Any], terms: Terms) -> tuple[str, ...]:
+def _row(name: str, entry: Mapping[str, Any], terms: Terms, *, fused: bool) -> tuple[str, ...]:
     student = entry.get("labels", 0) > 0
     dev, test, error = entry["dev"], entry["test"], entry.get("label_error")
     return (
@@ -152,8 +172,14 @@ def _row(name: str, entry: Mapping[str, Any], terms: Terms) -> tuple[str, ...]:
         percent(error["after"]["rate"]) if error else NONE,
         f"{percent(dev['rate'])} {bounds(dev['low'], dev['high'])}",
         percent(test["rate"]) if test else NONE,
+        *(percent(_rate_with_lm(entry, on)) for on in ("dev", "test") if fused),
         f"{sum(entry['seconds'].values()):.0f}",
     )
+
+
+def _rate_with_lm(entry: Mapping[str, Any], on: str) -> float | None:
+    found = (entry.get("with_lm") or {}).get(on)
+    return float(found["rate"]) if found else None
 
 
 def _reduction(results: Results) -> str:
@@ -180,7 +206,7 @@ def _recovery(results: Results) -> str:
     return f"recovery rate: {percent(found['rate'], 1)} {bounds(found['low'], found['high'])} {way}"
 
 
-def _spread_row(name: str, entries: Sequence[Mapping[str, Any]], runs: int, terms: Terms) -> list[str]:
+def _spread_row(name: str, entries: Sequence[Mapping[str, Any]], runs: int, terms: Terms, *, fused: bool) -> list[str]:
     def spread(value: Callable[[Mapping[str, Any]], float | None], scale: float, digits: int) -> str:
         return _spread([number for entry in entries if (number := value(entry)) is not None], scale, digits)
 
@@ -193,6 +219,7 @@ def _spread_row(name: str, entries: Sequence[Mapping[str, Any]], runs: int, term
         spread(lambda entry: (entry.get("label_error") or {}).get("after", {}).get("rate"), 100, 2),
         spread(lambda entry: entry["dev"]["rate"], 100, 2),
         spread(lambda entry: entry["test"]["rate"] if entry["test"] else None, 100, 2),
+        *(spread(partial(_rate_with_lm, on=on), 100, 2) for on in ("dev", "test") if fused),
         spread(lambda entry: sum(entry["seconds"].values()), 1, 0),
     ]
 

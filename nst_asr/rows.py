@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -76,15 +76,17 @@ def read_rows(path: Path, schema: Schema, *, optional: Sequence[str] = ("label",
         raise ManifestError(f"{path}: not a manifest that can be read: {error}") from None
 
 
-def read_truth(path: Path) -> pl.DataFrame:
+def read_truth(path: Path, only: Collection[str] | None = None) -> pl.DataFrame:
     """The known labels of a pool: id and label, from a TSV whose first line names the columns id, and text or label.
 
-    Other columns of a manifest may be there too. Raises ManifestError.
+    Other columns of a manifest may be there too. Of the ids in `only`, where it is given. Raises ManifestError.
     """
-    column, rows = _named(path), []
+    column, rows, lines = _named(path), [], 0
     for _, row in tsv_lines(path, ("id", column), ("id", *_OF_A_TRUTH)):
-        rows.append((row["id"], row[column]))
-    if not rows:
+        lines += 1
+        if only is None or row["id"] in only:
+            rows.append((row["id"], row[column]))
+    if not lines:
         raise ManifestError(f"{path}: no line but the first")
     return pl.DataFrame(rows, schema={"id": pl.String, "label": pl.String}, orient="row")
 

@@ -28,7 +28,7 @@ from nst_asr.terms import Terms
 
 log = logging.getLogger("nst_asr")
 
-_LOCKS: dict[Path, int] = {}  # the run folders that this process holds, with the open lock file
+_LOCKS: dict[Path, tuple[int, bool]] = {}  # the run folders that this process holds: open lock file, whether shared
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,18 @@ class Run:
         return read_json(self.step(name, lambda part: _write(part, json_text(make()))))
 
     @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        """Append the seconds that the block took, and the peak memory so far, to steps.jsonl."""
+    def timed(self, name: str) -> Iterator[dict[str, Any]]:
+        """Append the seconds that the block took, and the peak memory so far, to steps.jsonl, with what it notes."""
         began = time.monotonic()
-        yield
+        notes: dict[str, Any] = {}
+        yield notes
         if rank():
             return
         line = {
             "step": name,
             "seconds": round(time.monotonic() - began, 3),
             "peak_memory_mb": round(_peak_memory_mb(), 1),
+            **notes,
         }
         with explained(self.folder / "steps.jsonl"), open(self.folder / "steps.jsonl", "a", encoding="utf-8") as file:
             # a line that a crash cut short must not swallow this one
@@ -108,8 +110,41 @@ def open_run(
     return Run(folder, terms)
 
 
+def join_run(
+    folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unlabeled | Truth], terms: Terms | None = None
+) -> Run:
+    """A run folder that others may be joining too: what is there is compared as `open_run` does, and left as it is.
+
+    Raises StoreError where a run works in it, as a run does where anybody has joined.
+    """
+    if not rank():
+        _lock(folder, shared=True)
+        refuse_other_plan(folder, _completed(folder / "plan.yaml", type(plan)), config.load_yaml(config.write(plan)))
+        known = _described(folder)
+        for name, part in data.items():
+            if name not in known or known[name]["fingerprint"] != part.fingerprint:
+                _refuse_other_data(folder, name, known.get(name, {"rows": 0})["rows"], part)
+    return Run(folder, terms or Terms())
+
+
 @contextmanager
-def logged_to(folder: Path) -> Iterator[None]:
+def alone(run: Run, what: str) -> Iterator[None]:
+    """Keep other processes that have joined the run out of the block: they wait for it to end."""
+    path = run.folder / ".alone"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            log.info("waiting for another process, which is at work on %s", what)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def logged_to(folder: Path, name: str = "run.log") -> Iterator[None]:
     """Send the log to the terminal and to run.log in the run folder, which also gets the error that ends the block.
 
     Under torchrun that of rank 0: the others would say the same.
@@ -119,7 +154,7 @@ def logged_to(folder: Path) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    terminal, file = logging.StreamHandler(sys.stderr), logging.FileHandler(folder / "run.log", encoding="utf-8")
+    terminal, file = logging.StreamHandler(sys.stderr), logging.FileHandler(folder / name, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     log.setLevel(logging.INFO)
     log.addHandler(terminal)
@@ -136,18 +171,31 @@ def logged_to(folder: Path) -> Iterator[None]:
             handler.close()
 
 
-def _lock(folder: Path) -> None:
-    """Keep other processes out of the folder until this one ends, however it ends."""
+def _lock(folder: Path, *, shared: bool = False) -> None:
+    """Keep runs in other processes out of the folder until this one ends, however it ends; others too unless shared."""
     path = (folder / ".lock").resolve()
-    if path in _LOCKS:
+    handle, held = _LOCKS.get(path, (-1, True))
+    if handle >= 0 and (shared or not held):
         return
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    if handle < 0:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
+        _LOCKS.pop(path, None)
+        busy = "another process is" if shared or not _may_join(handle) else "processes of `nst-asr label` are"
         os.close(handle)
-        raise StoreError(f"{folder}: another process is working in it; wait for it, or use another folder") from None
-    _LOCKS[path] = handle
+        raise StoreError(f"{folder}: {busy} working in it; wait for it, or use another folder") from None
+    _LOCKS[path] = handle, shared
+
+
+def _may_join(handle: int) -> bool:
+    """Whether those who hold the lock share it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _settle(path: Path, plan: config.Record) -> None:
@@ -178,15 +226,19 @@ def _settle_corpus(folder: Path, data: Mapping[str, Labeled | Unlabeled | Truth]
         digest = part.fingerprint
         changed = name in known and known[name]["fingerprint"] != digest
         if changed and any((folder / made).exists() for made in used.get(name, (f"corpus/{name}.parquet", "gen0"))):
-            raise StoreError(
-                f"{folder}: made with other data: the ids, sizes or labels of `{name}` have changed "
-                f"({known[name]['rows']} rows then, {len(part.rows)} now). Use another experiment folder, "
-                "or move away corpus/, tokenizer/ and all that was made after them."
-            )
+            _refuse_other_data(folder, name, known[name]["rows"], part)
         known[name] = {"rows": len(part.rows), "fingerprint": digest}
         if not isinstance(part, Truth):
             known[name]["hours"] = part.hours
     write_json(folder / "corpus.json", known)
+
+
+def _refuse_other_data(folder: Path, name: str, rows: int, part: Labeled | Unlabeled | Truth) -> None:
+    raise StoreError(
+        f"{folder}: made with other data: the ids, sizes or labels of `{name}` have changed ({rows} rows then, "
+        f"{len(part.rows)} now). Use another experiment folder, or move away corpus/, tokenizer/ and all that was made "
+        "after them."
+    )
 
 
 def _described(folder: Path) -> dict[str, Any]:

@@ -15,12 +15,15 @@ _NEVER = (
     "cache_mb",
     "checkpoint_every",
     "log_every",
-)  # change how fast a run goes, never what it gives
+    "alarms",
+    "max_text_overlap",
+)  # change how fast a run goes, or what it warns of, never what it gives
 # what each key of a generation first decides
 _FIRST_USE = {
-    "label": ("0-heard", "1-labels"),
+    "label": ("0-fusion.json", "0-heard", "1-labels"),
     "filter": ("2-verdicts.parquet",),
     "balance": ("3-copies.parquet",),
+    "weigh": ("3-copies.parquet",),
     "mix": ("4-student", "4-student.part"),
     "student": ("4-student", "4-student.part"),
     "init": ("4-student", "4-student.part"),

@@ -12,6 +12,8 @@ from nst_asr.loop import noisy_student
 from nst_asr.oracle import train_oracle
 from nst_asr.plan import D, Plan, T
 from nst_asr.run import Run
+from nst_asr.shards import Share
+from nst_asr.sharing import label_share
 from nst_asr.task import Task
 
 SETS = ("labeled", "unlabeled", "dev", "test")
@@ -36,8 +38,12 @@ def do_stages(
     plan: Plan[T, D],
     run: Run,
     only: Sequence[str],
+    share: Share | None = None,
 ) -> None:
-    """Do the stages named in `only`, in their order; what is done is not done twice."""
+    """Do the stages named in `only`, in their order; what is done is not done twice. `share`: label that instead."""
+    if share:
+        label_share(task, corpus, plan, run, share)
+        return
     if "teacher" in only:
         noisy_student(task, corpus, plan.model_copy(update={"generations": ()}), run)
     if "generations" in only:

@@ -37,9 +37,12 @@ def part_of(path: Path) -> Path:
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """A place to write to, renamed to `path` at the end of the block; a half-written file is removed."""
-    part = part_of(path)
+def written_aside(path: Path, part: Path | None = None) -> Iterator[Path]:
+    """A place to write to, renamed to `path` at the end of the block; a half-written file is removed.
+
+    part: this place, in the same folder, where several processes may write `path` at once; else `part_of(path)`.
+    """
+    part = part or part_of(path)
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not part.is_dir():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -63,6 +63,9 @@ class Task(Protocol[Train, Decode]):
 
     def labeler(self, teachers: Sequence[Model], plan: Decode) -> Labeler:
         """The teachers in evaluation mode on clean input."""
+
+    def tune(self, teachers: Sequence[Model], dev: Labeled, plan: Decode) -> Mapping[str, Any]:
+        """What the plan leaves open, found on dev, as plain values: `plan` is the whole plan; the rest says how."""
 
     def score(self, model: Model, data: Labeled, plan: Decode) -> Score:
         """The model's errors on `data`."""

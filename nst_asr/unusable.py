@@ -46,12 +46,25 @@ def refuse_if_too_many(
     """Raise UnusableError, naming the first few, where more than the share `limit` of `total` inputs is bad."""
     if len(bad) <= limit * total:
         return
-    first = "\n".join(f"  {name}: {reason}" for name, reason in bad[:5])
-    more = f"\n  and {len(bad) - 5} more" if len(bad) > 5 else ""
     raise UnusableError(
         f"{len(bad)} of {total} {noun} cannot be used, more than the share of {limit:g} that may be skipped:\n"
-        f"{first}{more}\nMend them, take them out of the manifest, or allow a larger share."
+        f"{_first(bad)}\nMend them, take them out of the manifest, or allow a larger share."
     )
+
+
+def refuse_if_none(bad: Sequence[tuple[str, str]], total: int, *, noun: str = "examples") -> None:
+    """Raise UnusableError, naming the first few, where not one of `total` inputs can be used, whatever is allowed."""
+    if len(bad) < total:
+        return
+    raise UnusableError(
+        f"none of the {total} {noun} can be used, so there is nothing to work on:\n{_first(bad)}\n"
+        "Look whether the manifest names the right place, and whether the files are whole."
+    )
+
+
+def _first(bad: Sequence[tuple[str, str]]) -> str:
+    more = f"\n  and {len(bad) - 5} more" if len(bad) > 5 else ""
+    return "\n".join(f"  {name}: {reason}" for name, reason in bad[:5]) + more
 
 
 def usable(
@@ -59,7 +72,8 @@ def usable(
 ) -> S:
     """The part without the inputs that cannot be used, which are listed, with reasons, in the run folder.
 
-    columns: what `check` finds out, which the part takes over. Raises UnusableError beyond the share `limit`.
+    columns: what `check` finds out, which the part takes over. Raises UnusableError beyond the share `limit`, and
+    where none is left.
     """
 
     def make(out: Path) -> None:
@@ -68,6 +82,7 @@ def usable(
             listed = [{"id": name, "reason": reason} for name, reason in checked.bad]
             write_json(out.parent / f"{part.name}.bad.json", listed)
             log.warning("%s: %d of %d %s cannot be used and are left out", part.name, len(listed), len(part.rows), noun)
+        refuse_if_none(checked.bad, len(part.rows), noun=f"{noun} of {part.name}")
         refuse_if_too_many(checked.bad, len(part.rows), limit, noun=noun)
         checked.rows.select("id", *columns).write_parquet(out)
 

@@ -19,7 +19,7 @@ _NEAR = 1e-7  # nats; a divergence below is taken for none
 
 @dataclass(frozen=True)
 class Rows:
-    """What is weighed: tokens (N,) i32, starts (R + 1,) i64, hours (R,) f64."""
+    """What is weighed: tokens (N,) u16 or i32, starts (R + 1,) i64, hours (R,) f64."""
 
     tokens: np.ndarray
     starts: np.ndarray

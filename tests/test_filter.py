@@ -1,18 +1,22 @@
 """The filter: every rule by hand, the waterfall, and what it says when nothing is left."""
 
 import math
+import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from simulated_labels import simulate
 
 from nst_asr import config
 from nst_asr.filter import FilterPlan, NothingKept, filter, require_some
-from nst_asr.gauge import Gauge
+from nst_asr.gauge import Gauge, fit_gauge
 from nst_asr.labels import SCHEMA
 from nst_asr.repeat import Repeat, repeats
+from nst_asr.risk import RiskCurve
 from nst_asr.verdicts import VERDICT, Verdicts
 
 GAUGE = Gauge(mu=-1, beta=0, sigma=0.5, rows=10)  # a score of -l gives s = 0
@@ -94,11 +98,10 @@ def test_repeats_by_hand(label: str, rejected: bool) -> None:
     assert table.select(repeats(Repeat())).to_series().to_list() == [False, rejected, False]
 
 
-def test_a_table_longer_than_one_key_holds_is_searched_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = random_rows(100)
-    whole = table.select(repeats(Repeat(ngram=2))).to_series().to_list()
-    monkeypatch.setattr("nst_asr.repeat._MOST_ROWS", 7)
-    assert table.select(repeats(Repeat(ngram=2))).to_series().to_list() == whole
+def test_a_label_of_many_words_is_searched_to_its_end() -> None:
+    long = " ".join(f"w{number}" for number in range(3000))
+    table = rows({"label": long}, {"label": f"{long} w7 w8 w9 w10"}, {"label": "a b"})
+    assert table.select(repeats(Repeat())).to_series().to_list() == [False, True, False]
 
 
 @pytest.mark.parametrize("unit", ["word", "token"])
@@ -219,19 +222,20 @@ def test_the_waterfall_counts_rows_and_hours_alone_and_in_order() -> None:
 
 def test_the_verdicts_are_a_narrow_table_in_the_order_of_the_labels() -> None:
     judged = filter(rows({"label": ""}, {}), GAUGE, plan())
-    assert judged.table.schema == {"verdict": VERDICT, "normalised_score": pl.Float32}
+    floats = dict.fromkeys(("normalised_score", "probability", "expected_error"), pl.Float32)
+    assert judged.table.schema == {"verdict": VERDICT, **floats}
     assert judged.kept.to_list() == [False, True]
 
 
 def nothing_kept(table: pl.DataFrame, **content: Any) -> str:
     judged: Verdicts = filter(table, GAUGE, plan(**content))
     with pytest.raises(NothingKept) as caught:
-        require_some(judged, table, plan(**content))
+        require_some(judged, table, GAUGE, plan(**content))
     return str(caught.value)
 
 
 def test_a_filter_that_keeps_something_is_accepted() -> None:
-    require_some(filter(rows({}), GAUGE, plan()), rows({}), plan())
+    require_some(filter(rows({}), GAUGE, plan()), rows({}), GAUGE, plan())
 
 
 @pytest.mark.parametrize(
@@ -291,5 +295,144 @@ def test_a_top_share_by_a_measure_that_no_row_has_says_so() -> None:
     ],
 )
 def test_a_plan_that_makes_no_sense_dies_with_its_key_and_value(content: dict[str, Any], message: str) -> None:
+    with pytest.raises(config.ConfigError, match=message):
+        plan(**content)
+
+
+@pytest.mark.parametrize(
+    ("rule", "content", "good", "bad"),
+    [
+        ("words", {"words": {"low": 1, "high": 2}}, {"label": "one two"}, {"label": "one two three"}),
+        ("words", {"words": {"low": 1}}, {"label": "one"}, {"label": "one", "size": 1.01}),
+        ("unspoken", {"unspoken": 0.5}, {"unspoken": 0.5}, {"unspoken": 0.51}),
+        ("lm_distance", {"lm_distance": 0.1}, {"lm_distance": 0.1}, {"lm_distance": 0.11}),
+        ("agreement", {"agreement": 0.9}, {"agreement": 0.9}, {"agreement": 0.89}),
+        ("confidence", {"confidence_below": 0.8}, {"confidence": 0.79}, {"confidence": 0.8}),
+        ("least", {"least": {"margin": 2.5}}, {"margin": 2.5}, {"margin": 2.4}),
+        ("least", {"least": {"lm_agreement": -0.1}}, {"lm_distance": 0.1}, {"lm_distance": 0.2}),
+        ("least", {"least": {"logprob_per_token": -1}}, {"logprob": -2.0}, {"logprob": -2.1}),
+    ],
+)
+def test_rules_with_a_cutoff_keep_what_is_at_it(
+    rule: str, content: dict[str, Any], good: dict[str, Any], bad: dict[str, Any]
+) -> None:
+    assert verdicts(rows(good, bad), **content) == ["kept", rule]
+
+
+@pytest.mark.parametrize(
+    ("rule", "content"),
+    [
+        ("unspoken", {"unspoken": 0.5}),
+        ("lm_distance", {"lm_distance": 0.1}),
+        ("agreement", {"agreement": 0.9}),
+        ("confidence", {"confidence_below": 0.8}),
+        ("least", {"least": {"margin": 2.5}}),
+        ("least", {"least": {"probability": 0.5}}),
+    ],
+)
+def test_a_label_that_lacks_what_a_rule_looks_at_is_rejected_and_the_message_says_so(
+    rule: str, content: dict[str, Any]
+) -> None:
+    table = rows({"confidence": None})
+    assert verdicts(table, **content) == [rule]
+    assert re.search(r"no cut-off helps: no label has what .* looks at", nothing_kept(table, **content))
+
+
+def test_one_bin_of_confidence_is_kept_between_two_limits() -> None:
+    table = rows(*({"confidence": value} for value in (0.49, 0.5, 0.79, 0.8, 0.9)))
+    between = {"confidence": 0.5, "confidence_below": 0.8}
+    assert verdicts(table, **between) == ["confidence", "kept", "kept", "confidence", "confidence"]
+
+
+def test_a_least_value_of_each_measure_must_be_reached() -> None:
+    sure = [{"margin": 3.0, "confidence": 0.9}, {"margin": 3.0, "confidence": 0.1}, {"margin": 1.0, "confidence": 0.9}]
+    assert verdicts(rows(*sure), least={"margin": 2, "confidence": 0.9}) == ["kept", "least", "least"]
+
+
+@pytest.mark.parametrize(
+    ("strict", "hint"),
+    [
+        ({"words": {"low": 5}}, "words.low: 5.0 keeps nothing; 1.9999 keeps 2 rows"),
+        ({"unspoken": 0.1}, "unspoken: 0.1 keeps nothing; 0.2501 keeps 1 row"),
+        ({"lm_distance": 0.05}, "lm_distance: 0.05 keeps nothing; 0.2501 keeps 2 rows"),
+        ({"agreement": 0.9}, "agreement: 0.9 keeps nothing; 0.4999 keeps 2 rows"),
+        ({"confidence_below": 0.5}, "confidence_below: 0.5 keeps nothing; 0.7501 keeps 2 rows"),
+        ({"least": {"margin": 9.0}}, "least.margin: 9.0 keeps nothing; 3.9999 keeps 1 row"),
+        ({"least": {"lm_agreement": 0.0}}, "least.lm_agreement: 0.0 keeps nothing; -0.2501 keeps 2 rows"),
+    ],
+)
+def test_the_nearest_cutoff_of_a_newer_rule_is_named_and_keeps_that_many(strict: dict[str, Any], hint: str) -> None:
+    shared = {"lm_distance": 0.25, "agreement": 0.5, "confidence": 0.75}
+    table = rows(shared | {"unspoken": 0.25, "margin": 4.0}, shared | {"unspoken": 0.5, "margin": 2.0})
+    assert nothing_kept(table, **strict).endswith(hint)
+
+
+def test_a_target_error_rejects_what_is_less_sure_than_its_cutoff_and_shows_it() -> None:
+    curve = RiskCurve((0.9, 0.5), (1.0, 2.0), (1, 20), (100, 100))
+    gauge = replace(GAUGE, curves={"confidence": curve})
+    table = rows(*({"confidence": value} for value in (0.95, 0.9, 0.6, None)))
+    target = plan(target_error={"rate": 0.05, "by": "confidence"})
+    # the table has 0.9 in 32 bits, a little less than the curve's 0.9
+    judged = filter(table.with_columns(pl.col("confidence") + 1e-6), gauge, target)
+    assert judged.table["verdict"].to_list() == ["kept", "kept", "target_error", "target_error"]
+    assert judged.waterfall[-1].cutoff == 0.9
+    assert judged.to_json()["cut"] == {"by": "confidence", "least": 0.9, "rate": 0.01, "coverage": 0.5}
+    assert "cut-off of target_error: confidence 0.9 or more, which keeps 50.0% of dev" in judged.describe()
+
+
+def test_a_target_error_that_keeps_nothing_names_the_target_that_does() -> None:
+    curve = RiskCurve((0.9, 0.5), (1.0, 2.0), (1, 20), (100, 100))
+    gauge, table = replace(GAUGE, curves={"confidence": curve}), rows({"confidence": 0.7}, {"confidence": 0.6})
+    target = plan(target_error={"rate": 0.05, "by": "confidence"})
+    with pytest.raises(NothingKept, match=r"target_error: 0\.05 keeps nothing; 0\.2 keeps 2 rows"):
+        require_some(filter(table, gauge, target), table, gauge, target)
+    unsure = rows({"confidence": 0.1})
+    with pytest.raises(NothingKept, match=r"target_error: every label is less sure than all of dev"):
+        require_some(filter(unsure, gauge, target), unsure, gauge, target)
+
+
+def test_verdicts_of_a_calibrated_gauge_estimate_the_error_of_what_is_kept() -> None:
+    heard, truth = simulate(500)
+    gauge = fit_gauge(heard, truth)
+    judged = filter(heard, gauge, plan(target_error=0.1))
+    assert judged.table["probability"].drop_nulls().is_between(0, 1).all()
+    assert judged.expected is not None
+    kept = gauge.judged(heard).filter(judged.kept)
+    by_hand = (kept["expected_error"] * kept["expected_words"]).sum() / kept["expected_words"].sum()
+    assert judged.expected.rate == pytest.approx(by_hand)
+    assert f"estimated WER of the kept labels: {by_hand:.2%}" in judged.describe()
+
+
+def test_another_filter_under_the_same_gauge_needs_no_calibration_anew() -> None:
+    heard, truth = simulate(500)
+    gauge = fit_gauge(heard, truth)
+    few, many = (filter(heard, gauge, plan(target_error=rate)) for rate in (0.05, 0.15))
+    assert few.kept.sum() < many.kept.sum()
+    assert (few.kept <= many.kept).all()
+    assert few.table["probability"].equals(many.table["probability"])
+
+
+def test_a_lazy_table_read_in_pieces_gives_the_same_calibrated_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard, truth = simulate(300)
+    gauge = fit_gauge(heard, truth)
+    strict = plan(target_error=0.1, words={"high": 4}, top={"share": 0.5, "by": "calibrated"})
+    whole = filter(heard, gauge, strict)
+    monkeypatch.setattr("nst_asr.filter._PIECE", 7)
+    pieces = filter(heard.lazy(), gauge, strict)
+    assert pieces.table.equals(whole.table)
+    assert pieces.to_json() == whole.to_json()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"confidence": 0.8, "confidence_below": 0.8}, r"confidence = 0\.8 is not below confidence_below = 0\.8"),
+        ({"least": {"luck": 1}}, r"'luck': .*no such measure; give one of normalised_score"),
+        ({"lm_distance": -0.1}, r"lm_distance = -0\.1"),
+        ({"agreement": 1.1}, r"agreement = 1\.1"),
+        ({"words": {"low": 3, "high": 3}}, r"low = 3 is not below high = 3"),
+    ],
+)
+def test_newer_keys_that_make_no_sense_die_with_key_and_value(content: dict[str, Any], message: str) -> None:
     with pytest.raises(config.ConfigError, match=message):
         plan(**content)

@@ -176,3 +176,46 @@ def test_soft_labels_come_along_and_are_part_of_the_fingerprint() -> None:
     others = labels.with_columns(soft_prob=pl.Series([[0.5, 0.5]] * 3, dtype=pl.List(pl.Float16)))
     assert mix(seen, unseen, others, copies, MixPlan()).fingerprint != data.fingerprint
     assert mix(seen, unseen, labels, copies, MixPlan()).fingerprint == data.fingerprint
+
+
+def sampled(**plan: object) -> Mix:
+    seen, unseen = Labeled(rows("a", [1.0] * 20, "x")), Unlabeled(rows("b", [1.0] * 40))
+    labels = unseen.rows.select("id").with_columns(
+        label=pl.lit("best"), alternatives=pl.Series([["best", "other", "third"]] * 39 + [[]], dtype=pl.List(pl.String))
+    )
+    copies = pl.DataFrame({"copies": [2] * 40, "weight": [1.0] * 40})
+    return mix(seen, unseen, labels, copies, MixPlan.model_validate({"pseudo_share": 0.5, "labels": "sampled"} | plan))
+
+
+def test_sampled_labels_are_drawn_evenly_by_row_copy_and_lap_and_by_nothing_else() -> None:
+    batches, drawn = Batches(sampled(), 8, Key(0)), {}
+    for step in range(200):
+        for draw in batches[step]:
+            drawn[draw.id, draw.copy, draw.lap] = draw.label(Key(5))
+    pseudo = {name: text for name, text in drawn.items() if name[0].startswith("b") and name[0] != "b39"}
+    shares = {text: count / len(pseudo) for text, count in Counter(pseudo.values()).items()}
+    assert shares == {text: pytest.approx(1 / 3, abs=0.07) for text in ("best", "other", "third")}
+    laps = {lap for _, _, lap in pseudo}
+    assert len({tuple(pseudo[f"b{i}", 0, lap] for i in range(10)) for lap in list(laps)[:8]}) > 4
+    again = [draw for step in (150, 3, 77) for draw in batches[step]]
+    assert all(draw.label(Key(5)) == drawn[draw.id, draw.copy, draw.lap] for draw in again)
+    assert any(draw.label(Key(6)) != drawn[draw.id, draw.copy, draw.lap] for draw in again)
+
+
+def test_labeled_rows_and_rows_without_alternatives_have_their_label() -> None:
+    batches = Batches(sampled(), 8, Key(0))
+    drawn = {(draw.id, draw.label(Key(5))) for step in range(40) for draw in batches[step]}
+    assert {text for name, text in drawn if name.startswith("a")} == {"x"}
+    assert {text for name, text in drawn if name == "b39"} == {"best"}
+
+
+def test_alternatives_count_only_where_labels_are_sampled() -> None:
+    best = sampled(labels="best")
+    assert "alternatives" not in best.sources[1].rows.columns
+    assert {draw.label(Key(5)) for draw in Batches(best, 8, Key(0))[0]} == {"x", "best"}
+    assert best.fingerprint != sampled().fingerprint == sampled().fingerprint
+
+
+def test_sampling_where_there_is_nothing_to_draw_from_is_refused() -> None:
+    with pytest.raises(MixError, match="no alternatives to draw from; label with several teachers"):
+        example(labels="sampled")

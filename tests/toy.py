@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ from nst_asr.corpus import Block, Corpus, Labeled, Truth, Unlabeled
 from nst_asr.key import Key
 from nst_asr.labels import SCHEMA
 from nst_asr.mix import Batches, Mix
-from nst_asr.plan import Plan, TrainPlan
+from nst_asr.plan import Decoding, Plan, TrainPlan
 from nst_asr.score import Score
 from nst_asr.task import Model, Shares
 
@@ -32,7 +33,7 @@ class ToyTrain(TrainPlan):
     noise: ToyNoise = ToyNoise()
 
 
-class ToyDecode(Record):
+class ToyDecode(Decoding):
     pass
 
 
@@ -77,6 +78,9 @@ class Toy:
 
     def labeler(self, teachers: Sequence[Model], plan: ToyDecode) -> ToyLabeler:
         return ToyLabeler(teachers[0].path)
+
+    def tune(self, teachers: Sequence[Model], dev: Labeled, plan: ToyDecode) -> dict[str, Any]:
+        return {"plan": plan.model_dump(mode="json")}
 
     def score(self, model: Model, data: Labeled, plan: ToyDecode) -> Score:
         heard = ToyLabeler(model.path)(Block(0, data.without_labels().rows))

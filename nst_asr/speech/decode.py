@@ -1,29 +1,84 @@
-"""Labels out of log probabilities, and how sure each of their tokens is.
+"""Labels out of log probabilities.
 
 B batch, T frames (after subsampling), U tokens, V vocabulary; index 0 is the blank.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Self
 
-import numpy as np
-import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from nst_asr.config import Record
-from nst_asr.speech.ctc import BLANK, alignable
-from nst_asr.speech.search import best_path, prefix_search, spell
+from nst_asr.plan import Decoding
+from nst_asr.speech import beam as lm_search
+from nst_asr.speech.alignment import align as align
+from nst_asr.speech.alignment import check, frames_of
+from nst_asr.speech.beam import Found, LmPlan
+from nst_asr.speech.confidence import Confidence as Confidence
+from nst_asr.speech.confidence import confidences as confidences
+from nst_asr.speech.ctc import BLANK
+from nst_asr.speech.fusion import FusionPlan
+from nst_asr.speech.lm import model as neural
+from nst_asr.speech.rescore import RescorePlan, language_model, rescored
+from nst_asr.speech.search import prefix_search, spell
+from nst_asr.speech.tokenizer import Tokenizer
 
 
-class DecodePlan(Record):
+class DecodePlan(Decoding):
     """How a label is looked for."""
 
     beam: int = Field(1, ge=1)  # prefixes kept after each frame; 1 = greedy
+    lm: LmPlan | None = None  # null: what the model hears by itself
+    rescore: RescorePlan | None = None  # a neural language model that judges all labels in the beam
+    tuning: FusionPlan = FusionPlan()  # where weights are looked for that `lm` and `rescore` leave to `tune`
+
+    @model_validator(mode="after")
+    def _lm_has_a_beam(self) -> Self:
+        if self.lm is not None and self.beam == 1:
+            raise ValueError("beam = 1 is greedy and asks no language model; with lm take a beam of 8 or more")
+        if self.lm is not None and self.lm.nbest > self.beam:
+            raise ValueError(
+                f"lm.nbest = {self.lm.nbest} is more than the beam = {self.beam} holds; raise beam, or lower lm.nbest"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rescoring_has_labels_to_choose_from(self) -> Self:
+        if self.rescore is not None and self.beam == 1:
+            raise ValueError("beam = 1 is greedy and gives one label: nothing to rescore; take a beam of 8 or more")
+        if self.rescore is not None and self.lm is not None and self.rescore.bonus is not None:
+            raise ValueError(f"rescore.bonus = {self.rescore.bonus}: with lm its bonus counts, lm.bonus; leave it out")
+        if self.second_lm is not None and self.lm is not None and self.lm.weight == 0:
+            raise ValueError("lm.weight = 0 is no language model in the search: leave lm out beside rescore")
+        if self.lm is None and self.rescore is None and self.tuning != FusionPlan():
+            raise ValueError("tuning has no effect where there is neither lm nor rescore; leave it out")
+        return self
+
+    @property
+    def first_lm(self) -> LmPlan | None:
+        """The language model of the search, where it has a weight."""
+        return self.lm if self.lm is not None and self.lm.weight != 0 else None
+
+    @property
+    def second_lm(self) -> RescorePlan | None:
+        """The language model that rescores, where it has a weight."""
+        return self.rescore if self.rescore is not None and self.rescore.weight != 0 else None
+
+    @property
+    def leaves_open(self) -> bool:
+        """Whether a weight or bonus of a language model is still to be found on dev."""
+        return any("tune" in (lm.weight, lm.bonus) for lm in (self.first_lm, self.second_lm) if lm)
+
+    @property
+    def alone(self) -> Self:
+        """The same by the model alone: greedy, as every label with a language model is compared with."""
+        if self.lm is None and self.rescore is None:
+            return self
+        return self.model_copy(update={"beam": 1, "lm": None, "rescore": None, "tuning": FusionPlan()})
 
 
 @dataclass(frozen=True)
@@ -35,23 +90,102 @@ class Hypothesis:
 
 
 @dataclass(frozen=True)
-class Confidence:
-    """How sure a label is, all in [0, 1]; `tokens` and `token_entropy` hold one number for each token.
+class Label:
+    """The label of an utterance and what the search says of it.
 
-    tokens: the mean probability of the token over the frames that carry it. Under greedy decoding this is the maximum
-    probability of the frame. token_entropy: the mean of 1 - H / log V over the same frames (Laptev and Ginsburg 2022,
-    Gibbs entropy, linear normalisation). maximum, entropy: the means over the tokens; 0 for a label of no tokens,
-    which nothing speaks for.
+    tokens: without blanks. score: what was maximised, nats; lm_logprob: the language model's part, nats, before its
+    weight (the neural one's where it rescored); tokens_without_lm: the greedy label of the same frames; all three None
+    without a language model. margin: nats between the score and that of the best label of another text, None under
+    greedy decoding and where nothing else was found; with a language model it is at most lm.beam_threshold, and that
+    where nothing else was found: the search drops what is farther away. nbest: the best labels, the first of them this
+    one; empty under greedy decoding.
     """
 
-    tokens: list[float]
-    token_entropy: list[float]
-    maximum: float
-    entropy: float
+    tokens: list[int]
+    score: float | None = None
+    lm_logprob: float | None = None
+    margin: float | None = None
+    tokens_without_lm: list[int] | None = None
+    nbest: tuple[Found, ...] = ()
+
+
+def labels(
+    log_probs: Tensor, lengths: Tensor, plan: DecodePlan, tokenizer: Tokenizer, *, threads: int = 1
+) -> list[Label]:
+    """The label of each utterance as the plan has it. log_probs: (B, T, V) nats; lengths: (B,).
+
+    threads: that search with a language model; the labels do not depend on it. Raises ValueError for log probabilities
+    that are not a number, and LMError for a language model or lexicon that cannot be used.
+    """
+    alone = greedy(log_probs, lengths)
+    first, second = plan.first_lm, plan.second_lm
+    if first is None and second is None:
+        if plan.lm is not None or plan.rescore is not None:  # of weight 0
+            return [Label(tokens, tokens_without_lm=tokens) for tokens in alone]
+        if plan.beam == 1:
+            return [Label(tokens) for tokens in alone]
+    nbests = _nbests(log_probs, lengths, plan, tokenizer, threads)
+    if second is not None:
+        judged = rescored(nbests, second, language_model(second, tokenizer, str(log_probs.device)))
+        heard = zip(judged, alone, strict=True)
+        return [_label(nbest, nbest[0].neural, without, first, tokenizer) for nbest, without in heard]
+    if first is not None:
+        found = zip(nbests, alone, strict=True)
+        return [_label(nbest, nbest[0].lm, without, first, tokenizer) for nbest, without in found]
+    return [Label(nbest[0].tokens, margin=_margin(nbest, tokenizer), nbest=tuple(nbest)) for nbest in nbests]
+
+
+def _nbests(
+    log_probs: Tensor, lengths: Tensor, plan: DecodePlan, tokenizer: Tokenizer, threads: int
+) -> Sequence[Sequence[Found]]:
+    """The best labels after the search, best first: all in the beam where they are to be rescored."""
+    if plan.first_lm is not None:
+        rows = list(frames_of(log_probs, lengths))
+        most = plan.beam if plan.second_lm else plan.first_lm.nbest
+        first = plan.first_lm.model_copy(update={"nbest": most})
+        return lm_search.search(rows, plan.beam, first, tokenizer, threads=threads)
+    return [
+        [Found(h.tokens, h.logprob, 0.0, h.logprob) for h in hypotheses]
+        for hypotheses in beam_search(log_probs, lengths, plan.beam)
+    ]
+
+
+def _label(nbest: Sequence[Found], lm: float, without: list[int], search: LmPlan | None, tokenizer: Tokenizer) -> Label:
+    margin = _margin(nbest, tokenizer)
+    if search is not None:
+        margin = search.beam_threshold if margin is None else min(margin, search.beam_threshold)
+    return Label(nbest[0].tokens, nbest[0].score, lm, margin, without, tuple(nbest))
+
+
+def fingerprint(plan: DecodePlan, apart: Collection[str] = ()) -> str:
+    """Names all that decoding depends on: the plan, and the contents of the language models and the lexicon.
+
+    apart: keys of a larger plan that decide something else.
+    """
+    # without a language model it is as it was before plans had any
+    parts = [plan.model_dump_json(exclude={"lm", "rescore", "tuning", *apart})]
+    if plan.lm is not None:
+        parts += [plan.lm.model_dump_json(exclude={"path", "lexicon"}), *lm_search.digests(plan.lm)]
+    if plan.rescore is not None:
+        parts += [plan.rescore.model_dump_json(exclude={"path"}), neural.fingerprint(plan.rescore.path)]
+    return "\n".join(parts)
+
+
+def _margin(nbest: Sequence[Found], tokenizer: Tokenizer) -> float | None:
+    """Of word pieces several strings are the same text, and count as one label."""
+    if len(nbest) < 2:
+        return None
+    text = tokenizer.decode(nbest[0].tokens)
+    return next((nbest[0].score - f.score for f in nbest[1:] if tokenizer.decode(f.tokens) != text), None)
 
 
 def decode(log_probs: Tensor, lengths: Tensor, plan: DecodePlan) -> list[list[int]]:
-    """The label of each utterance as the plan has it, without blanks. log_probs: (B, T, V) nats; lengths: (B,)."""
+    """The label of each utterance by the model alone, without blanks. log_probs: (B, T, V) nats; lengths: (B,).
+
+    Raises ValueError for a plan with a language model, which `labels` asks.
+    """
+    if plan.lm is not None or plan.rescore is not None:
+        raise ValueError("decode() asks no language model; take labels()")
     if plan.beam == 1:
         return greedy(log_probs, lengths)
     return [hypotheses[0].tokens for hypotheses in beam_search(log_probs, lengths, plan.beam)]
@@ -63,7 +197,7 @@ def greedy(log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
     Graves et al. 2006, section 3.2 (best path decoding). Of equally probable tokens the first in the vocabulary.
     Raises ValueError for log probabilities that are not a number.
     """
-    real = _check(log_probs, lengths)
+    real = check(log_probs, lengths)
     best = log_probs.argmax(dim=2)
     starts = real & (best != BLANK)
     starts[:, 1:] &= best[:, 1:] != best[:, :-1]
@@ -80,74 +214,7 @@ def beam_search(log_probs: Tensor, lengths: Tensor, beam: int) -> list[list[Hypo
     prefixes the one found first stays ahead. Raises ValueError for log probabilities that are not a number.
     """
     found = []
-    for frames in _rows(log_probs, lengths):
+    for frames in frames_of(log_probs, lengths):
         scores, nodes, tree = prefix_search(frames, beam)
         found.append([Hypothesis(spell(n, tree), s) for n, s in zip(nodes.tolist(), scores.tolist(), strict=True)])
     return found
-
-
-def align(log_probs: Tensor, lengths: Tensor, tokens: Sequence[Sequence[int]]) -> list[np.ndarray]:
-    """The place of the token that each frame carries in the label's most probable alignment, -1 for a blank; (T,).
-
-    Raises ValueError naming the row of a label that has no alignment: too many tokens, or probability zero.
-    """
-    return [_align(b, row, label) for b, (row, label) in enumerate(zip(_rows(log_probs, lengths), tokens, strict=True))]
-
-
-def confidences(log_probs: Tensor, lengths: Tensor, tokens: Sequence[Sequence[int]]) -> list[Confidence]:
-    """How sure each label is, see `Confidence`. log_probs: (B, T, V) nats; lengths: (B,); tokens: a label for each.
-
-    A token's frames are those that carry it in the label's most probable alignment; blank frames count for nothing.
-    Raises ValueError naming the row of a label that has no alignment.
-    """
-    rows = zip(_rows(log_probs, lengths), tokens, strict=True)
-    return [_confidence(row, label, _align(b, row, label)) for b, (row, label) in enumerate(rows)]
-
-
-def _align(b: int, row: np.ndarray, label: Sequence[int]) -> np.ndarray:
-    if len(label) and not 0 < min(label) <= max(label) < row.shape[1]:
-        raise ValueError(f"row {b}: tokens {list(label)} are not all in 1 ... {row.shape[1] - 1}; a blank is no token")
-    path: np.ndarray = best_path(row, np.asarray(label, dtype=np.int32))
-    if len(path) < len(row) or not alignable(len(row), label):
-        raise ValueError(
-            f"row {b}: {len(label)} tokens cannot be aligned with {len(row)} frames: too many of them, or their "
-            "probability is zero; give the label that was decoded from these frames"
-        )
-    return path
-
-
-def _confidence(row: np.ndarray, label: Sequence[int], path: np.ndarray) -> Confidence:
-    if not len(label):
-        return Confidence([], [], 0.0, 0.0)
-    carrying = path >= 0
-    places, log_probs = path[carrying], row[carrying]
-    probability = np.exp(log_probs[np.arange(len(places)), np.asarray(label)[places]])
-    # p log p is 0 at p = 0, where log p is minus infinity
-    entropy = -(np.exp(log_probs) * np.maximum(log_probs, -1e30)).sum(axis=1)
-    frames = np.bincount(places, minlength=len(label))
-    sure = np.clip(np.bincount(places, probability) / frames, 0.0, 1.0)
-    known = np.clip(np.bincount(places, 1 - entropy / math.log(row.shape[1])) / frames, 0.0, 1.0)
-    return Confidence(sure.tolist(), known.tolist(), float(sure.mean()), float(known.mean()))
-
-
-def _rows(log_probs: Tensor, lengths: Tensor) -> Iterator[np.ndarray]:
-    """The frames of each utterance (T, V), float64, without padding; one copy to the host for the whole batch."""
-    _check(log_probs, lengths)
-    values = log_probs.detach().cpu().double().numpy()
-    return (values[b, :length] for b, length in enumerate(lengths.tolist()))
-
-
-def _check(log_probs: Tensor, lengths: Tensor) -> Tensor:
-    """True where a frame is real, (B, T). Raises ValueError where a real frame has no finite maximum."""
-    B, T, _V = log_probs.shape
-    if lengths.shape != (B,) or (B and int(lengths.max()) > T):
-        raise ValueError(f"lengths {lengths.tolist()} do not fit log probabilities of shape {tuple(log_probs.shape)}")
-    real = torch.arange(T, device=log_probs.device) < lengths.to(log_probs.device)[:, None]
-    bad = real & ~torch.isfinite(log_probs.amax(dim=2))
-    if bad.any():
-        b, t = bad.nonzero()[0].tolist()
-        raise ValueError(
-            f"row {b}, frame {t}: its log probabilities are not numbers, or all minus infinity; the model's weights "
-            "or its input are broken"
-        )
-    return real

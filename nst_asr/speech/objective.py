@@ -111,7 +111,7 @@ class SpeechObjective:
         return noise.noised(wave, self.features.rate, self.noise, key) if noised else wave
 
     def _tokens(self, draw: Draw) -> list[int]:
-        return self.tokenizer.encode(draw.source.rows["label"][draw.row], id=draw.id)
+        return self.tokenizer.encode(draw.label(self.key), id=draw.id)
 
 
 def _size(draw: Draw) -> float:

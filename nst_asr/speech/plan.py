@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -9,6 +10,7 @@ from pydantic import Field, model_validator
 from nst_asr.config import Record
 from nst_asr.curriculum import Lesson
 from nst_asr.plan import FitPlan, Plan, TrainPlan
+from nst_asr.speech.beam import SomePath
 from nst_asr.speech.conformer import ConformerPlan
 from nst_asr.speech.decode import DecodePlan
 from nst_asr.speech.features import FeaturePlan
@@ -20,6 +22,30 @@ class Decode(DecodePlan):
     """How a recogniser is decoded."""
 
     batch: float = Field(120.0, gt=0)  # seconds of audio at once; batches never reach over a block
+    teachers: tuple[SomePath, ...] = ()  # model folders that label too, after the generation's own teacher
+    # of several teachers. mean: of their frame probabilities, for which their units must be the same; majority: the
+    # label that is nearest to all others'; none: that of the first
+    vote: Literal["mean", "majority", "none"] = "mean"
+    foreign: SomePath | None = None  # labels of another system take the place of the teacher's: docs/foreign-labels.md
+    foreign_dev: SomePath | None = None  # the same for dev, from which the gauge learns what their scores mean
+
+    @model_validator(mode="after")
+    def _labels_come_from_one_side(self) -> Self:
+        if self.foreign is not None and self.teachers:
+            raise ValueError("foreign labels take the place of the teachers' labels; leave out teachers, or foreign")
+        if self.foreign_dev is not None and self.foreign is None:
+            raise ValueError("foreign_dev is there for the labels in foreign; give both")
+        return self
+
+    @property
+    def of_one(self) -> Self:
+        """The same for a model by itself, as it is scored: no other teachers, no other system's labels."""
+        return self.model_copy(update=dict.fromkeys(("foreign", "foreign_dev")) | {"teachers": (), "vote": "mean"})
+
+    @property
+    def foreign_files(self) -> tuple[Path, ...]:
+        """The files with another system's labels: none, or of the pool and perhaps of dev."""
+        return tuple(path for path in (self.foreign, self.foreign_dev) if path is not None)
 
 
 class SpeechFit(FitPlan):
@@ -69,6 +95,40 @@ class SpeechPlan(Plan[SpeechTrain, Decode]):
     # middle; headers: its beginning and end alone, for corpora whose decoding takes hours
     check: Literal["samples", "headers"] = "samples"
     max_bad_share: float = Field(0.01, ge=0, le=1)  # of a manifest's files that may be unusable before the run stops
+    # of the utterances of dev, of test and of the pool's truth that may share eight words in a row with the text of a
+    # language model before the run stops
+    max_text_overlap: float = Field(0.01, ge=0, le=1)
+
+    @property
+    def decodings(self) -> tuple[Decode, ...]:
+        """Every way in which the run decodes."""
+        return (self.label, *(generation.label for generation in self.generations))
+
+    @model_validator(mode="after")
+    def _labels_are_judged_by_something(self) -> Self:
+        for number, generation in enumerate(self.generations, 1):
+            label = generation.label
+            if label.vote != "mean" and not label.teachers:
+                raise ValueError(
+                    f"generation {number} has one teacher, so label.vote = {label.vote} has no effect; name others in "
+                    "label.teachers, or leave it out"
+                )
+            if generation.filter.agreement is not None and not label.teachers and label.foreign is None:
+                raise ValueError(
+                    f"generation {number} has one teacher, who agrees with nobody: filter.agreement has nothing to go "
+                    "by; name others in label.teachers, or leave it out"
+                )
+            if generation.filter.lm_distance is not None and label.lm is None and label.rescore is None:
+                raise ValueError(
+                    f"generation {number} labels without a language model, so filter.lm_distance has nothing to go by; "
+                    "give label.lm, or leave it out"
+                )
+            if label.foreign is not None and label.foreign_dev is None and generation.filter.needs_gauge:
+                raise ValueError(
+                    f"the filter of generation {number} looks at what dev teaches, and label.foreign has no labels of "
+                    "dev; give them in label.foreign_dev, or filter by other rules"
+                )
+        return self
 
     @model_validator(mode="after")
     def _warm_starts_fit(self) -> Self:

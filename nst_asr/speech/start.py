@@ -9,18 +9,22 @@ from pathlib import Path
 
 from nst_asr.corpus import Corpus, Labeled, guard
 from nst_asr.device import usable_device
+from nst_asr.foreign import Foreign
 from nst_asr.given import Given
 from nst_asr.mix import MixPlan, mix, refuse_long
 from nst_asr.parallel import join
-from nst_asr.run import Run, logged_to, open_run
+from nst_asr.run import Run, logged_to
+from nst_asr.sealed import refuse_unfinished
 from nst_asr.speech import audio, noise
 from nst_asr.speech.corpora.manifests import read_manifest
 from nst_asr.speech.leakage import shared_audio
+from nst_asr.speech.lm.guard import refuse_leaking, refuse_unusable
 from nst_asr.speech.plan import SpeechPlan
 from nst_asr.speech.task import Speech
 from nst_asr.speech.tokenizer import Tokenizer, TokenizerError, TokenizerPlan
 from nst_asr.speech.tokenizer import train as train_tokenizer
 from nst_asr.stages import corpus_of, do_stages
+from nst_asr.terms import Terms
 from nst_asr.unusable import usable
 
 log = logging.getLogger("nst_asr")
@@ -33,10 +37,10 @@ def run_speech(given: Given, kind: type[Speech] = Speech) -> None:
     corpus, test = corpus_of(data)
     warnings = guard(corpus, test, allow_overlap=given.allow_overlap, also=shared_audio(corpus, test))
     _refuse_impossible(corpus, plan)
-    with logged_to(given.exp):
+    with logged_to(given.exp, given.log):
         for warning in warnings:
             log.warning("WARNING: %s", warning)
-        run = open_run(given.exp, plan, data | ({"truth": known} if known else {}))
+        run = given.open(plan, data, known, Terms())
         join(place).wait()  # what rank 0 refuses, no other process begins with
         check = partial(audio.check, decode=plan.check == "samples")
         corpus, test = corpus_of(
@@ -45,9 +49,14 @@ def run_speech(given: Given, kind: type[Speech] = Speech) -> None:
                 for name, part in data.items()
             }
         )
+        # a language model over the run's units can be made once there is the tokenizer, and not before
+        decodings = plan.decodings if tuple(given.only) != ("tokenizer",) else ()
+        held_out = {part.name: part for part in (corpus.dev, test) if part is not None}
+        refuse_leaking(decodings, held_out, known, plan.max_text_overlap, allow_overlap=given.allow_overlap)
         tokenizer = _tokenizer(run, corpus.labeled, plan.tokenizer)
+        refuse_unusable(decodings, tokenizer)
         warn_of_unknown_words(corpus, test, tokenizer)
-        do_stages(kind(plan.features, tokenizer, place), corpus, test, known, plan, run, given.only)
+        do_stages(kind(plan.features, tokenizer, place), corpus, test, known, plan, run, given.only, given.share)
 
 
 def _tokenizer(run: Run, labeled: Labeled, plan: TokenizerPlan) -> Tokenizer:
@@ -84,6 +93,10 @@ def _refuse_impossible(corpus: Corpus, plan: SpeechPlan) -> None:
     refuse_long(corpus.labeled, MixPlan(pseudo_share=0.0), plan.teacher.fit.batch)
     for generation in plan.generations:
         refuse_long(corpus.labeled, generation.mix, generation.student.fit.batch)
+        for folder in generation.label.teachers:
+            refuse_unfinished(folder)
+        if generation.label.foreign_files:
+            Foreign.at(generation.label.foreign_files)
     for trained in (plan.teacher, *(generation.student for generation in plan.generations)):
         noise.refuse_missing(trained.noise)
         for lesson in trained.curriculum:

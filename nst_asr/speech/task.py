@@ -6,7 +6,9 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,11 +17,13 @@ import torch
 from nst_asr import score as scoring
 from nst_asr.corpus import Block, Labeled
 from nst_asr.curriculum import Curriculum
+from nst_asr.foreign import Foreign
 from nst_asr.key import Key
 from nst_asr.mix import Mix
 from nst_asr.parallel import join
 from nst_asr.ranks import rank
 from nst_asr.score import Score
+from nst_asr.sealed import refuse_unfinished
 from nst_asr.speech import ctc
 from nst_asr.speech.audio import read
 from nst_asr.speech.conformer import Conformer
@@ -30,7 +34,9 @@ from nst_asr.speech.model import Recogniser, is_finished, load, pad
 from nst_asr.speech.noise import NoisePlan
 from nst_asr.speech.objective import SpeechObjective
 from nst_asr.speech.plan import Decode, SpeechTrain
+from nst_asr.speech.teachers import with_usable_alternatives
 from nst_asr.speech.tokenizer import Tokenizer, TokenizerError
+from nst_asr.speech.tune import tune
 from nst_asr.store import StoreError
 from nst_asr.task import Model, Shares
 from nst_asr.train import drop_checkpoints, fit
@@ -62,6 +68,7 @@ class Speech:
             (started.tokenizer, started.statistics) if started else (self.tokenizer, self._statistics(data))
         )
         data = data.without(_left_out(data, tokenizer, self.features, plan))
+        data = with_usable_alternatives(data, partial(_fits, tokenizer, self.features, plan.noise))
         conformer = self._conformer(plan, tokenizer, started, key).to(self.device)
         device = torch.device(self.device)
         objective = SpeechObjective(
@@ -95,9 +102,29 @@ class Speech:
         return Model(out)
 
     def labeler(self, teachers: Sequence[Model], plan: Decode) -> SpeechLabeler:
-        """The teachers in evaluation mode on clean input."""
-        paths = tuple(teacher.path for teacher in teachers)
-        return SpeechLabeler(paths, tuple(teacher.hash for teacher in teachers), plan, self.device)
+        """The teachers, and those that the plan adds, in evaluation mode on clean input.
+
+        Raises StoreError where the folder of one holds no model.
+        """
+        found = (*teachers, *map(Model, plan.teachers))
+        for teacher in found:
+            refuse_unfinished(teacher.path)
+        foreign = Foreign.at(plan.foreign_files) if plan.foreign_files else None
+        paths, hashes = (tuple(each) for each in zip(*((each.path, each.hash) for each in found), strict=True))
+        return SpeechLabeler(paths, hashes, plan, self.device, foreign)
+
+    def tune(self, teachers: Sequence[Model], dev: Labeled, plan: Decode) -> dict[str, Any]:
+        """The weights of the plan's language models that make the fewest errors on dev, and how they were found."""
+        labeler = self.labeler(teachers, plan)
+        numbers = Key(0)["fusion"].uniforms(dev.rows["id"])
+        chosen = dev.rows[np.sort(np.argsort(numbers, kind="stable")[: plan.tuning.rows])]
+        return tune(
+            lambda: labeler.posteriors(chosen),
+            chosen["label"].to_list(),
+            plan,
+            labeler.recognisers()[0].tokenizer,
+            device=self.device,
+        )
 
     def score(self, model: Model, data: Labeled, plan: Decode) -> Score:
         """Word and character errors on `data`, decoded as the pool is."""
@@ -105,8 +132,8 @@ class Speech:
         return scoring.score(data.rows.select("id", "group", "label"), heard.select("id", "label"))
 
     def heard(self, model: Model, rows: pl.DataFrame, plan: Decode) -> pl.DataFrame:
-        """The label table of rows that are not part of a pool, as one block."""
-        return self.labeler([model], plan)(Block(0, rows))
+        """The label table of rows that are not part of a pool, as one block: what the model hears by itself."""
+        return self.labeler([model], plan.of_one)(Block(0, rows))
 
     def shares(self, data: Labeled, teachers: Sequence[Model]) -> Shares:
         """The token counts of the labeled transcripts under the teachers' tokenizer."""
@@ -156,15 +183,14 @@ def _left_out(data: Mix, tokenizer: Tokenizer, features: FeaturePlan, plan: Spee
         longest = data.share(source) * plan.fit.batch if source.name == "pseudo" else math.inf
         for name, size, text in source.rows.select("id", "size", "label").iter_rows():
             try:
-                tokens = tokenizer.encode(text, id=name)
+                crowded = _crowded(name, size, text, tokenizer, features, plan.noise)
             except TokenizerError as error:
                 if source.name == "labeled":
                     raise
                 found[name] = str(error)
                 continue
-            frames = _fewest_frames(size, features, plan.noise)
-            if not ctc.alignable(frames, tokens):
-                found[name] = f"{name}: {len(tokens)} tokens do not fit {frames} frames"
+            if crowded:
+                found[name] = crowded
             elif size > longest:
                 found[name] = f"{name}: {size:g} s, more than the {longest:g} s of the pool in a batch"
     if found:
@@ -173,6 +199,23 @@ def _left_out(data: Mix, tokenizer: Tokenizer, features: FeaturePlan, plan: Spee
         )
         log.warning("left out of training: %d utterances:%s", len(found), shown)
     return set(found)
+
+
+def _crowded(
+    name: str, size: float, text: str, tokenizer: Tokenizer, features: FeaturePlan, noise: NoisePlan
+) -> str | None:
+    """What is wrong with a label of more tokens than its frames hold, or None. Raises TokenizerError."""
+    tokens = tokenizer.encode(text, id=name)
+    frames = _fewest_frames(size, features, noise)
+    return None if ctc.alignable(frames, tokens) else f"{name}: {len(tokens)} tokens do not fit {frames} frames"
+
+
+def _fits(tokenizer: Tokenizer, features: FeaturePlan, noise: NoisePlan, name: str, size: float, text: str) -> bool:
+    """Whether a model can be trained on a label: its units are known, and its frames hold them."""
+    try:
+        return _crowded(name, size, text, tokenizer, features, noise) is None
+    except TokenizerError:
+        return False
 
 
 def _fewest_frames(seconds: float, features: FeaturePlan, noise: NoisePlan) -> int:

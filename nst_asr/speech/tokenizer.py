@@ -17,7 +17,7 @@ from nst_asr.config import Record
 from nst_asr.store import read_json, write_json, written_aside
 
 BLANK = "<blank>"
-_SPACE = "\u2581"  # stands for a space in SentencePiece's units
+SPACE = "\u2581"  # stands for a space in SentencePiece's units
 
 
 class TokenizerError(ValueError):
@@ -112,7 +112,7 @@ class Tokenizer:
     def _known(self) -> frozenset[str]:
         if self.kind == "word":
             return frozenset(self.names[1:])
-        return frozenset(name for name in self.names[1:] if len(name) == 1 and name != _SPACE)
+        return frozenset(name for name in self.names[1:] if len(name) == 1 and name != SPACE)
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -139,8 +139,8 @@ def train(texts: Iterable[str], plan: TokenizerPlan) -> Tokenizer:
         raise TokenizerError("no text to make a tokenizer of: every transcript is empty")
     if plan.kind == "word":
         return Tokenizer("word", (BLANK, *sorted({word for text in sentences for word in text.split()})))
-    if marked := next((text for text in sentences if _SPACE in text), None):
-        raise TokenizerError(f"{marked!r} contains {_SPACE} (U+2581), which stands for a space in units; replace it")
+    if marked := next((text for text in sentences if SPACE in text), None):
+        raise TokenizerError(f"{marked!r} contains {SPACE} (U+2581), which stands for a space in units; replace it")
     characters = len(set("".join(sentences)) | {" "})
     if plan.pieces is not None and plan.pieces < characters:
         raise TokenizerError(f"pieces = {plan.pieces}: the texts have {characters} characters, take at least as many")

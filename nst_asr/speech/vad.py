@@ -89,6 +89,20 @@ def loudness(path: Path | str, *, piece: float = 60.0) -> Loudness:
     return Loudness(np.concatenate(powers), size / found.rate, found.seconds)
 
 
+def speech_in(wave: np.ndarray, rate: int, plan: VadPlan | None = None) -> tuple[np.ndarray, float]:
+    """Whether somebody speaks in each whole frame of a wave, (frames,) bool, and how many seconds a frame lasts.
+
+    wave: (N,) samples at `rate`. As in `segments`, short gaps are speech and clicks are none; there are no margins.
+    """
+    plan, size = plan or VadPlan(), 4 * max(round(_QUARTER * rate), 2)
+    frame = size / rate
+    power = _powers(wave[: len(wave) // size * size].reshape(-1, size))
+    found = np.zeros(len(power), bool)
+    for begin, end in _stretches(_voiced(_smoothed(power), plan), plan, frame):
+        found[begin:end] = True
+    return found, frame
+
+
 def _powers(frames: np.ndarray) -> np.ndarray:
     quarters = frames.reshape(len(frames), 4, frames.shape[1] // 4)
     centred = quarters - quarters.mean(axis=2, keepdims=True)

@@ -105,7 +105,8 @@ def table(rows: pl.DataFrame, sure: np.ndarray, soft: np.ndarray, classes: tuple
     }
     blank = [None] * len(rows)
     filled = {name: blank if values is None else values for name, values in columns.items()}
-    return pl.DataFrame(filled).cast(dict(SCHEMA))  # type: ignore[arg-type]
+    typed = pl.DataFrame(filled).cast({name: SCHEMA[name] for name in filled})
+    return typed.match_to_schema(SCHEMA, missing_columns="insert")
 
 
 def _largest(shares: np.ndarray, keep: int) -> tuple[pl.Series, pl.Series]:

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from nst_asr.config import Record
-from nst_asr.plan import FitPlan, Plan, TrainPlan
+from nst_asr.plan import Decoding, FitPlan, Plan, TrainPlan
 from nst_asr.vision.nets import NetError, NetPlan, refuse_smaller, refuse_unfit
 from nst_asr.vision.noise import NoisePlan
 
@@ -96,7 +96,7 @@ class VisionTrain(TrainPlan):
         return self
 
 
-class LabelPlan(Record):
+class LabelPlan(Decoding):
     """How a classifier labels: clean centre crops, evaluation mode."""
 
     batch: int = Field(256, ge=1)  # images at once; batches never reach over a block

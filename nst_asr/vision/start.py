@@ -10,7 +10,7 @@ from nst_asr.corpus import Corpus, Labeled, guard
 from nst_asr.device import usable_device
 from nst_asr.given import Given
 from nst_asr.parallel import join
-from nst_asr.run import logged_to, open_run
+from nst_asr.run import logged_to
 from nst_asr.stages import corpus_of, do_stages
 from nst_asr.unusable import usable
 from nst_asr.vision import images
@@ -34,8 +34,8 @@ def run_vision(given: Given, kind: type[Vision] = Vision) -> None:
     warnings = guard(corpus, test, allow_overlap=given.allow_overlap, terms=TERMS)
     warnings += _compared_classes(corpus, test)
     _refuse_impossible(corpus, plan)
-    with logged_to(given.exp):
-        run = open_run(given.exp, plan, data | ({"truth": known} if known else {}), TERMS)
+    with logged_to(given.exp, given.log):
+        run = given.open(plan, data, known, TERMS)
         join(place).wait()  # what rank 0 refuses, no other process begins with
         # only what has been decoded shows whether two files are the same image
         check = partial(images.check, decode=plan.check == "pixels")
@@ -53,7 +53,7 @@ def run_vision(given: Given, kind: type[Vision] = Vision) -> None:
         if known:
             places_of(known.rows.join(corpus.unlabeled.rows, on="id", how="semi"), classes)
         task = kind(classes, plan.pixels, place, Gallery(plan.cache_mb))
-        do_stages(task, corpus, test, known, plan, run, given.only)
+        do_stages(task, corpus, test, known, plan, run, given.only, given.share)
 
 
 def _compared_classes(corpus: Corpus, test: Labeled | None) -> list[str]:

@@ -62,13 +62,13 @@ def _filters(conf: Conf) -> list[Job]:
 
 
 def _bins(conf: Conf) -> list[Job]:
-    """The labels of one bin of confidence alone. The filter has no upper limit: one_bin.py is that."""
+    """The labels of one bin of confidence alone."""
     found = []
     for low, high in pairwise(EDGES):
-        lower = f"generation.filter.confidence={low}"
-        bound = ("one_bin.py", "--below", str(high)) if high < 1 else ()
+        bounds = [f"generation.filter.confidence={low}"]
+        bounds += [f"generation.filter.confidence_below={high}"] if high < 1 else []
         for kind, settings in (("soft", ()), ("hard", HARD)):
-            found.append(_job(f"only-{low:g}-to-{high:g}-{kind}", conf, lower, *settings, variant=bound))
+            found.append(_job(f"only-{low:g}-to-{high:g}-{kind}", conf, *bounds, *settings))
     return found
 
 

@@ -183,10 +183,10 @@ def test_ablations_change_what_they_say_and_nothing_else(tmp_path: Path) -> None
     silent = found.plan(jobs["ablation-no-noise"]).generations[0].student
     assert not any(silent.noise.components().values())
     assert found.plan(jobs["ablation-no-dropout"]).generations[0].student.noise.dropout == 0
-    assert {job.variant for job in jobs.values() if job.variant} == {
-        ("noised_teacher.py",),
-        *(("one_bin.py", "--below", str(high)) for high in (0.5, 0.8, 0.95)),
-    }
+    assert {job.variant for job in jobs.values() if job.variant} == {("noised_teacher.py",)}
+    between = found.plan(jobs["ablation-only-0.5-to-0.8-hard"]).generations[0].filter
+    assert (between.confidence, between.confidence_below) == (0.5, 0.8)
+    assert found.plan(jobs["ablation-only-0.95-to-1-soft"]).generations[0].filter.confidence_below is None
 
 
 def test_settings_for_all_runs_reach_every_job(tmp_path: Path) -> None:
@@ -357,10 +357,10 @@ def test_variants_of_the_ablations_run(manifests: Path, tmp_path: Path) -> None:
     assert under_noise.null_count() == 0
     assert (clean != under_noise).sum() > 0.9 * len(clean)
     limit = sorted(clean)[len(clean) // 2]
-    assert not study.do([replace(one_bin, variant=("one_bin.py", "--below", str(limit)))], found, 1)
+    bounded = (*one_bin.settings, f"generation.filter.confidence_below={limit}")
+    assert not study.do([replace(one_bin, settings=bounded)], found, 1)
     below = (clean < limit).to_list()
     assert 0 < sum(below) < len(below)
-    assert confidences(found.folder / one_bin.name).is_not_null().to_list() == below
     verdicts = pl.read_parquet(found.folder / one_bin.name / "gen1" / "2-verdicts.parquet")["verdict"]
     assert (verdicts == "kept").to_list() == below
 
