@@ -11,8 +11,9 @@ demo: $(READY)
 demo-images: $(READY)
 	recipes/digits_images/run.sh --exp exp/digits-images
 
+# side by side; a module's tests stay together, so that what they share is made once
 test: $(READY)
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadscope
 
 check: $(READY)
 	$(VENV)/bin/ruff check .

@@ -108,11 +108,13 @@ class Calibration:
         """
         healthy = table.select(_healthy()).to_series().to_numpy()
         found = {name: np.full(len(table), np.nan) for name in _PREDICTED}
+        features = np.zeros((len(table), 0))
         if self.right:
             features = _features(table, self.right.sureness.measures)
             found["probability"] = _where(healthy, features, self.right(features))
         if self.error:
-            features = _features(table, self.error.sureness.measures)
+            if not (self.right and self.right.sureness.measures == self.error.sureness.measures):
+                features = _features(table, self.error.sureness.measures)
             rate, ratio = self.error(features)
             found["expected_error"] = _where(healthy, features, rate)
             found["expected_words"] = _where(healthy, features, ratio) * table.select(words()).to_series().to_numpy()
@@ -231,7 +233,7 @@ def _chance(known: _Known) -> Chance:
     right, ones = (known.errors == 0).astype(np.float64), np.ones(len(known))
     sureness = _sureness(known, right, ones)
     blocks = rising_blocks(sureness(known.features), right, ones, _fewest(len(known)))
-    return Chance(sureness, blocks.curve())
+    return Chance(sureness, blocks.curve(highest=1.0))
 
 
 def _error_rate(known: _Known) -> ErrorRate:

@@ -1,4 +1,8 @@
-"""nst-asr <verb>: prepare, prepare-images, run, results, report, transcribe, classify."""
+"""nst-asr <verb>, in the order of the work.
+
+prepare, prepare-images, lm (language models); run, label, import-labels; results, report, filter --dry-run, why, diff;
+transcribe, classify.
+"""
 
 from __future__ import annotations
 
@@ -71,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     _add_prepare(verbs)
     add_prepare_images(verbs, _prepare_images)
+    add_lm(verbs, _lm)
     _add_run(verbs)
     add_label(verbs, _label)
     add_import_labels(verbs)
@@ -81,7 +86,6 @@ def _parser() -> argparse.ArgumentParser:
     add_diff(verbs)
     _add_transcribe(verbs)
     _add_classify(verbs)
-    add_lm(verbs, _lm)
     return parser
 
 

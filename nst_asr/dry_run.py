@@ -55,6 +55,7 @@ def dry_run(run: Path, settings: Sequence[str], generation: int | None = None, t
     from nst_asr.gauge import Gauge
     from nst_asr.labels import Labels
     from nst_asr.results import about_run
+    from nst_asr.side_by_side import readable
     from nst_asr.store import read_json
     from nst_asr.terms import Terms
 
@@ -64,8 +65,9 @@ def dry_run(run: Path, settings: Sequence[str], generation: int | None = None, t
     folder = run / f"gen{number}"
     gauge = Gauge.from_json(read_json(folder / "0-gauge.json"))
     table = Labels(folder / "1-labels", len(list((folder / "1-labels").glob("part-*.parquet")))).scan()
-    verdicts = filter(table, gauge, plan)
-    require_some(verdicts, table, gauge, plan)
+    with readable(folder / "1-labels"):
+        verdicts = filter(table, gauge, plan)
+        require_some(verdicts, table, gauge, plan)
     lines = [f"generation {number}, nothing is written", verdicts.describe(terms), _kept(verdicts, terms)]
     if not gauge.calibrated:
         lines.append(f"estimated {terms.error}: unknown, since dev could not calibrate it (0-risk.json says why)")

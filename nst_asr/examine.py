@@ -80,7 +80,7 @@ def examine(fitted: Fitted) -> Examination:
 
 def _reliability(dev: pl.DataFrame, out_of_fold: pl.DataFrame) -> tuple[Reliability | None, Reliability | None]:
     rows = dev.select("confidence", right=pl.col("errors") == 0).hstack(out_of_fold.select("probability"))
-    rows = rows.drop_nulls()
+    rows = rows.fill_nan(None).drop_nulls()
     if rows.is_empty():
         return None, None
     before, after = (

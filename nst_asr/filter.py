@@ -15,7 +15,7 @@ from nst_asr.filter_plan import FilterPlan as FilterPlan  # part of what this mo
 from nst_asr.filter_plan import Limits as Limits
 from nst_asr.filter_plan import Top as Top
 from nst_asr.gauge import Gauge
-from nst_asr.measures import ADDED, MEASURES, columns_of
+from nst_asr.measures import ADDED, MEASURES, columns_of, tokens
 from nst_asr.rules import Cutoff, cutoffs_of, rules_of
 from nst_asr.target import Cut, find_cut
 from nst_asr.target import OutOfReach as OutOfReach
@@ -71,6 +71,23 @@ def require_some(verdicts: Verdicts, labels: pl.DataFrame | pl.LazyFrame, gauge:
         near = judging.each(labels, lambda piece: within_reach(piece, plan, judging.cutoffs))
         ways = ways_out(near, plan, judging.cutoffs)
         raise NothingKept(f"the filter keeps none of {verdicts.rows} labels\n{verdicts.describe()}\n" + "\n".join(ways))
+
+
+def refuse_blind(heard: pl.DataFrame | pl.LazyFrame, plan: FilterPlan) -> None:
+    """Nothing, unless a measure that the plan names is missing in all dev labels: the pool's will not have it either.
+
+    heard: dev, decoded as the pool is. Raises NothingKept, before the pool is labeled.
+    """
+    asked = [name for name in plan.measures if not {*MEASURES[name].columns, name} & {*ADDED}]
+    known = heard.lazy().filter(tokens() > 0)
+    counts = known.select(pl.len(), **{name: MEASURES[name].value.is_not_null().sum() for name in asked}).collect()
+    lacking = [plan.measures[name] for name in asked if not counts[name].item()] if counts["len"].item() else []
+    if lacking:
+        raise NothingKept(
+            f"{', '.join(lacking)}: no label of dev has this measure, so no label of the pool would have it, and all "
+            "would be rejected. There is no margin and no score of a search where decoding is greedy, as it is too "
+            "where dev gave the language model the weight 0 (the log says so); give another measure, or the weight"
+        )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Self
 
 import pydantic
@@ -58,6 +59,13 @@ class FilterPlan(Record):
     top: Top | None = None  # applied to the rows that no other rule rejected
 
     @property
+    def measures(self) -> dict[str, str]:
+        """The measures that are named, and the key that names each."""
+        named = {name: f"least.{name}" for name in self.least}
+        named |= {self.top.by: "top.by"} if self.top else {}
+        return named | ({self.target_error.by: "target_error.by"} if self.target_error else {})
+
+    @property
     def needs_gauge(self) -> bool:
         """Whether a rule looks at what a gauge says."""
         asked = {*self.least, *([self.top.by] if self.top else [])}
@@ -73,7 +81,11 @@ class FilterPlan(Record):
     @pydantic.field_validator("target_error", mode="before")
     @classmethod
     def _number_is_a_rate(cls, value: Any) -> Any:
-        return {"rate": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"rate": value}
+        if value is None or isinstance(value, Mapping | Target):
+            return value
+        raise ValueError(f"{value!r}: give an error rate such as 0.05, or {{rate: 0.05, by: a measure}}")
 
     @pydantic.model_validator(mode="after")
     def _a_confidence_lies_between(self) -> Self:

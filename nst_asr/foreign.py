@@ -49,9 +49,8 @@ class Foreign:
         return tuple(name for name in RANGES if name in self.rows().columns)
 
     def of(self, ids: pl.Series) -> pl.DataFrame:
-        """The rows of these ids, in their order: text "", and null for what is said, where there is no label."""
-        found = pl.DataFrame({"id": ids}).join(self.rows(), on="id", how="left", maintain_order="left")
-        return found.with_columns(pl.col("text").fill_null(""))
+        """The rows of these ids, in their order; all else is null where there is no label."""
+        return pl.DataFrame({"id": ids}).join(self.rows(), on="id", how="left", maintain_order="left")
 
 
 def read_labels(path: Path) -> pl.DataFrame:
@@ -179,13 +178,15 @@ def _json_entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         where = f"{path}, line {number}"
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # ValueError: whole numbers of thousands of digits too
             raise ForeignError(f"{where}: not JSON ({error}); each line is one object") from None
         if not isinstance(entry, dict):
             raise ForeignError(f"{where}: {line[:60]!r} is no object; each line is one, with the keys id and text")
         for name in ("id", "text"):
             if not isinstance(entry.get(name), str) or (name == "id" and not entry[name].strip()):
                 raise ForeignError(f"{where}: {name} = {entry.get(name)!r}: every line needs this key, with a text")
+            if not _is_text(entry[name]):
+                raise ForeignError(f"{where}: {name} = {entry[name]!r}: it has half of a character; write it as UTF-8")
         if strange := sorted(set(entry) - {"id", "text", *RANGES}):
             raise ForeignError(
                 f"{where}: the key {strange[0]} has no meaning here (known: id, text, {', '.join(RANGES)}); "
@@ -194,11 +195,20 @@ def _json_entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, {name: value for name, value in entry.items() if value is not None}
 
 
+def _is_text(value: str) -> bool:
+    """Whether a text can be written: JSON lets half of a pair of surrogates pass."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _number(path: Path, line: int, name: str, value: Any) -> float:
     low, high = RANGES[name]
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not (math.isfinite(number) and low <= number <= high):
         wanted = {"confidence": "a number from 0 to 1", "logprob": "a number of nats, 0 at most"}

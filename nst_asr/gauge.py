@@ -138,7 +138,7 @@ def fit(heard: pl.DataFrame, truth: pl.DataFrame) -> Fitted:
     fitted = fit_calibration(dev, _KEY["folds"])
     predicted = fitted.calibration.predict(dev)
     measures = risk.measured(dev) | risk.measured(fitted.out_of_fold, DERIVED)
-    curves = risk.curves(measures, dev, risk.measured(predicted, DERIVED))
+    curves = risk.curves(measures, dev, {name: risk.values_of(predicted, name) for name in DERIVED})
     gauge = Gauge(**(vars(plain) | {"calibration": fitted.calibration, "curves": curves}))
     return Fitted(gauge, dev.hstack(predicted), fitted.out_of_fold)
 

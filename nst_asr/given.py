@@ -80,7 +80,12 @@ def given_before(run: Path, share: Share, device: str, manifests: Mapping[str, P
 
     Raises StoreError where no run has begun in the folder, or it has no teacher yet.
     """
-    if not (run / "plan.yaml").exists() or not (run / "given.json").exists():
+    if (run / "plan.yaml").exists() and not (run / "given.json").exists():
+        raise StoreError(
+            f"{run}: an older version began this run: there is no given.json that says where its manifests are; give "
+            "its command once more, with --only teacher"
+        )
+    if not (run / "plan.yaml").exists():
         raise StoreError(f"{run}: no run has begun in it; begin one with `nst-asr run PLAN --exp {run} --only teacher`")
     if not (run / "gen0" / "student").exists():
         raise StoreError(f"{run}: there is no teacher yet to label with; let `nst-asr run` train it first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,10 +52,23 @@ class Blocks:
     x: np.ndarray
     rate: np.ndarray
     of_row: np.ndarray  # the block of each row
+    reach: tuple[float, float]  # where the first and the last row lie
 
-    def curve(self) -> Curve:
-        """Through the centres of the blocks: centred isotonic regression (Oron and Flournoy 2017)."""
-        return Curve(tuple(self.x.tolist()), tuple(self.rate.tolist()))
+    def curve(self, highest: float = math.inf) -> Curve:
+        """Through the centres of the blocks: centred isotonic regression (Oron and Flournoy 2017).
+
+        That is level beyond the outermost centres, and so the mean over the last block would be less than its rate,
+        over the first more. Here the curve goes on to the outermost rows with the slope it has, but no more than half
+        of the way to 0, or to the `highest` rate there can be.
+        """
+        if len(self.x) == 1:
+            return Curve(tuple(self.x.tolist()), tuple(self.rate.tolist()))
+        slope = np.diff(self.rate) / np.diff(self.x)
+        first = self.rate[0] - slope[0] * (self.x[0] - self.reach[0])
+        last = self.rate[-1] + slope[-1] * (self.reach[1] - self.x[-1])
+        ends = max(first, self.rate[0] / 2), min(last, (self.rate[-1] + highest) / 2)
+        x = min(self.reach[0], self.x[0]), *self.x, max(self.reach[1], self.x[-1])  # a centre is rounded
+        return Curve(tuple(map(float, x)), tuple(map(float, (ends[0], *self.rate, ends[1]))))
 
 
 def rising_blocks(x: np.ndarray, numerator: np.ndarray, denominator: np.ndarray, fewest: int) -> Blocks:
@@ -73,7 +87,7 @@ def rising_blocks(x: np.ndarray, numerator: np.ndarray, denominator: np.ndarray,
     of_row = np.empty(len(x), np.int64)
     of_row[order] = blocks[bins]
     rate = np.bincount(blocks, top) / np.maximum(np.bincount(blocks, bottom), 1e-300)
-    return Blocks(np.bincount(of_row, x) / np.bincount(of_row), rate, of_row)
+    return Blocks(np.bincount(of_row, x) / np.bincount(of_row), rate, of_row, (float(x.min()), float(x.max())))
 
 
 def _bins(x: np.ndarray, fewest: int) -> np.ndarray:

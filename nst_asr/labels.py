@@ -89,7 +89,7 @@ def cut(pool: Unlabeled, block: int) -> list[Block]:
     return [Block(index, pool.rows.slice(start, block)) for index, start in enumerate(starts)]
 
 
-def scan_parts(paths: Sequence[Path]) -> pl.LazyFrame:
+def scan_parts(paths: list[Path]) -> pl.LazyFrame:
     """The rows of parts of a label table, lazily; columns that an older version did not write are null."""
     return pl.scan_parquet(paths, schema=SCHEMA, missing_columns="insert")
 
@@ -128,9 +128,10 @@ def label(
     mine = blocks[rank() :: world()]
     missing = [piece for piece in mine if piece.index not in faults or faults[piece.index]]
     for piece in missing:
-        if why := faults.get(piece.index):
-            path = part_path(folder, piece.index)
-            log.warning("WARNING: %s: damaged (%s); moved to %s and made again", path, why, set_aside(path).name)
+        if faults.get(piece.index):
+            _clear_away(part_path(folder, piece.index))
+    if verify and there and not any(faults.values()):
+        log.info("label %s: all %d parts that are there are whole", pool.name, len(there))
     _label(labeler, missing, _Place(folder, pool.name, lineage), len(mine) - len(missing), hands, pace)
     labels = Labels(folder, -(-len(pool.rows) // block))
     paths = [part_path(folder, piece.index) for piece in blocks]
@@ -222,6 +223,12 @@ def _fault(path: Path, lineage: Mapping[str, str], thorough: bool) -> str | None
                 "use a new experiment folder, or move away these labels and all that was made after them"
             )
     return found.fault
+
+
+def _clear_away(path: Path) -> None:
+    """Move a damaged part aside, unless another process has done so, or mended it, since it was looked at."""
+    if path.exists() and (why := look(path, thorough=True).fault):
+        log.warning("WARNING: %s: damaged (%s); moved to %s and made again", path, why, set_aside(path).name)
 
 
 def _is_mended(path: Path) -> bool:

@@ -77,8 +77,17 @@ def _reason(reason: Found) -> str:
 
 
 def _failure(failed: Found) -> str:
-    found = f"{failed['measure']} {_number(failed['value'])}" if failed["value"] is not None else "it has none"
-    return f"{found}, where {failed['key']} = {_number(failed['cutoff'])} asks for {failed['asks_for']}"
+    value, cutoff = _apart(failed["value"], failed["cutoff"])
+    found = f"{failed['measure']} {value}" if failed["value"] is not None else f"it has no {failed['measure']}"
+    # the plan has a rate, and the cut-off is one of the measure by which it was sought
+    at = f"the cut-off {cutoff} for target_error" if failed["key"] == "target_error" else f"{failed['key']} = {cutoff}"
+    return f"{found}, where {at} asks for {failed['asks_for']}"
+
+
+def _apart(value: Any, cutoff: Any) -> tuple[str, str]:
+    """Both as text, with so many digits that they differ."""
+    short = _number(value), _number(cutoff)
+    return short if short[0] != short[1] or value == cutoff else (f"{value:.9g}", f"{cutoff:.9g}")
 
 
 def _number(value: Any) -> str:

@@ -14,6 +14,8 @@ import numpy as np
 import polars as pl
 import pydantic
 
+from nst_asr import flat_text
+
 ADDED = ("normalised_score", "probability", "expected_error")  # what a gauge adds to a label table
 CALIBRATED = "calibrated"
 
@@ -39,8 +41,7 @@ def tokens() -> pl.Expr:
 
 def words() -> pl.Expr:
     """The number of words of each label, f64; single blanks part them, as labelers write them."""
-    label = pl.col("label").fill_null("")
-    return (label.str.count_matches(" ", literal=True) + (label != "")).cast(pl.Float64)
+    return pl.col("label").map_batches(flat_text.words, return_dtype=pl.Float64, is_elementwise=True)
 
 
 def words_per_second() -> pl.Expr:

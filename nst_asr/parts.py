@@ -56,11 +56,14 @@ def look(path: Path, *, thorough: bool) -> Found:
     """
     try:
         header = dict(pl.read_parquet_metadata(path))
-        content = path.read_bytes() if thorough and "digest" in header else b""
+        content = path.read_bytes() if thorough else b""
     except pl.exceptions.PolarsError as error:
         return Found({}, str(error).splitlines()[0])
     except FileNotFoundError:
         return Found({}, "another process has moved it away")
+    if "digest" not in header:
+        # damage to the name alone leaves the digest behind
+        return Found({}, "it has a digest that its footer does not name") if _MARK in content else Found(header)
     if content and not _has_digest(content, header["digest"].encode()):
         return Found({}, f"its bytes have another digest than the one noted in it, {header['digest']}")
     return Found(header)

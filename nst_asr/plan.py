@@ -106,6 +106,11 @@ class Decoding(Record):
         """Whether there is something in it that is to be found on dev first (`Task.tune`)."""
         return False
 
+    @property
+    def gives_alternatives(self) -> bool:
+        """Whether a label comes with those that others have given, from which `mix.labels = sampled` draws."""
+        return False
+
 
 T = TypeVar("T", bound=TrainPlan)
 D = TypeVar("D", bound=Decoding)
@@ -135,6 +140,16 @@ class Plan(Record, Generic[T, D]):
     alarms: AlarmPlan = AlarmPlan()
     block: int = Field(512, ge=1)  # rows of the pool in one part of the label table
     workers: int = Field(1, ge=1)  # processes that label
+
+    @model_validator(mode="after")
+    def _samples_are_drawn_from_something(self) -> Self:
+        for number, generation in enumerate(self.generations, 1):
+            if generation.mix.labels == "sampled" and not generation.label.gives_alternatives:
+                raise ValueError(
+                    f"generation {number}: mix.labels = sampled: labels of one teacher have no alternatives to draw "
+                    "from; on speech name others in label.teachers, or take mix.labels = best"
+                )
+        return self
 
 
 def expand(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,5 +95,5 @@ def _note(rule: str, plan: FilterPlan, row: pl.DataFrame) -> str | None:
         value = plain(row.select(MEASURES[plan.top.by].value).item())
         return f"its {plan.top.by} ({value}) is not among the best {plan.top.share:.1%} of what the other rules left"
     if rule == "target_error" and plan.target_error:
-        return f"beyond this cut-off, dev's labels have an error rate over {plan.target_error.rate:g}"
+        return f"of the cut-offs that keep dev at an error rate of {plan.target_error.rate:g} or less it is the loosest"
     return None

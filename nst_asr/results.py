@@ -17,6 +17,7 @@ from nst_asr.key import Key
 from nst_asr.labels import scan_parts
 from nst_asr.results_table import table as table  # the reader's `results.table(results.collect(run))`
 from nst_asr.score import Score, compare, read_score, recovery_rate
+from nst_asr.side_by_side import readable
 from nst_asr.store import StoreError, read_json, write_json
 from nst_asr.verdicts import KEPT
 
@@ -119,6 +120,8 @@ def _generation(
     if number == 0:
         return found | _NO_LABELS
     teacher = teacher_of(run, number)
+    with readable(folder):
+        amounts, label_error = _amounts(folder), _label_error(run, number, truth)
     # the key of the loop's own comparison, so that the report shows what the decision was made on
     comparison = compare(scores[teacher], scores[number], Key(seed)["succeed", number])
     return {
@@ -126,8 +129,8 @@ def _generation(
         "teacher": teacher,
         "comparison": comparison.to_json(),
         "succession": _json(folder / "6-teacher.json"),
-        **_amounts(folder),
-        "label_error": _label_error(run, number, truth),
+        **amounts,
+        "label_error": label_error,
         "noise": _json(folder / "noise.json"),
         "alarms": (_json(folder / "3-alarms.json") or {}).get("alarms"),
     }

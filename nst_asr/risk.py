@@ -113,12 +113,13 @@ def _line(risk: Risk) -> str:
 
 def measured(table: pl.DataFrame, names: Sequence[str] = RAW) -> dict[str, np.ndarray]:
     """Of the measures named, those that the table has and that not all labels agree in; nan where one is missing."""
-    found = {name: _finite(table.select(MEASURES[name].value.alias(name))[name]) for name in names}
+    found = {name: values_of(table, name) for name in names}
     return {name: values for name, values in found.items() if _differ(values)}
 
 
-def _finite(values: pl.Series) -> np.ndarray:
-    found = values.fill_null(np.nan).to_numpy()
+def values_of(table: pl.DataFrame, name: str) -> np.ndarray:
+    """A measure of each label of a table; nan where it is missing or not finite."""
+    found = table.select(MEASURES[name].value.alias(name))[name].fill_null(np.nan).to_numpy()
     return np.where(np.isfinite(found), found, np.nan)
 
 
@@ -182,8 +183,8 @@ def risk_curve(values: np.ndarray, dev: pl.DataFrame, least: np.ndarray | None =
 def thinned(curve: RiskCurve, rows_behind: np.ndarray) -> RiskCurve:
     """About 100 points of a curve, evenly over its hours, the last among them; none that keeps fewer than 20 labels."""
     usable = np.flatnonzero(np.asarray(rows_behind) >= FEWEST_ROWS)
-    if not len(usable):
-        usable = np.array([len(curve.least) - 1])
+    if not len(usable):  # what all labels have is known, but no cut-off
+        return RiskCurve((None,), curve.hours[-1:], curve.errors[-1:], curve.words[-1:])
     wanted = np.linspace(0, curve.hours[-1], _POINTS + 1)
     places = np.searchsorted(np.array(curve.hours)[usable], wanted)
     chosen = np.unique(np.append(usable[np.minimum(places, len(usable) - 1)], len(curve.least) - 1))

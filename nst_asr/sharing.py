@@ -50,7 +50,10 @@ def _generations(pool: Unlabeled, plan: Plan[T, D], run: Run, share: Share) -> l
         return [share.generation]
     folders = {number: run.folder / f"gen{number}" / "1-labels" for number in numbers}
     if share.verify:
-        return [number for number, folder in folders.items() if folder.exists()]
+        labeled = [number for number, folder in folders.items() if folder.exists()]
+        if not labeled:
+            log.info("there are no labels yet to verify")
+        return labeled
     lacking = [number for number, folder in folders.items() if _lacks(folder, pool, plan.block, share.shard)]
     if not lacking:
         log.info("no label of shard %s is missing", share.shard)

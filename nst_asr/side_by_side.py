@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from nst_asr.labels import scan_parts
 from nst_asr.store import StoreError
 
 _PIECE = 50_000  # rows in memory at once; more where one part alone has more
@@ -21,7 +22,7 @@ def pieces(parts: Sequence[Path], columns: Sequence[str]) -> Iterator[pl.DataFra
     step = max(1, _PIECE // max(_rows(parts[0]), 1)) if parts else 1
     for start in range(0, len(parts), step):
         with readable(parts[start].parent):
-            table = pl.scan_parquet(list(parts[start : start + step])).select(columns).collect()
+            table = scan_parts(list(parts[start : start + step])).select(columns).collect()
         yield table
 
 

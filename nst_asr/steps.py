@@ -177,6 +177,7 @@ def fit_gauge(run: Run, name: str, heard: Labels, dev: Labeled, plan: FilterPlan
 
 
 def _fit_gauge(run: Run, name: str, heard: Labels, dev: Labeled, plan: FilterPlan) -> Gauge:
+    filtering.refuse_blind(heard.scan(), plan)
     try:
         fitted = gauging.fit(heard.scan().collect(), dev.rows)
     except GaugeError as error:

@@ -26,7 +26,7 @@ class OutOfReach(ValueError):  # noqa: N818 - the name says what happened
 class Target(Record):
     """The error rate that kept labels are to have, and the measure whose cut-off brings it about."""
 
-    rate: float = pydantic.Field(gt=0)
+    rate: float = pydantic.Field(gt=0, le=1)
     by: MeasureName = CALIBRATED
 
 

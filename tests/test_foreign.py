@@ -93,13 +93,13 @@ def test_other_columns_no_labels_and_no_file_are_refused(tmp_path: Path) -> None
         Foreign.at([tmp_path / "none.tsv"])
 
 
-def test_labels_of_pool_and_dev_are_found_by_id_and_absent_ones_are_empty(tmp_path: Path) -> None:
+def test_labels_of_pool_and_dev_are_found_by_id_and_absent_ones_are_null(tmp_path: Path) -> None:
     pool = write(tmp_path / "pool.tsv", "id\ttext\tlogprob\np2\tb\t-2\np1\ta\t-1\n")
     dev = write(tmp_path / "dev.tsv", "text\tid\tlogprob\nc\td1\t-3\n")
     found = Foreign.at([pool, dev])
     assert found.said == ("logprob",)
     table = found.of(pl.Series("id", ["p1", "p3", "d1", "p2"]))
-    assert table["text"].to_list() == ["a", "", "c", "b"]
+    assert table["text"].to_list() == ["a", None, "c", "b"]
     assert table["logprob"].to_list() == [-1.0, None, -3.0, -2.0]
 
 

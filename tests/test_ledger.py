@@ -171,7 +171,7 @@ def test_a_target_error_tells_the_cut_off_that_was_found_on_dev(run: Path) -> No
     found = reason(run, 1, "target_error", row(expected_error=0.25))
     failed = {"key": "target_error", "measure": "calibrated", "value": -0.25, "cutoff": -0.125, "asks_for": "more"}
     assert found["failed"] == [failed]
-    assert "over 0.05" in found["note"]
+    assert "error rate of 0.05 or less" in found["note"]
 
 
 def test_a_plan_that_does_not_say_the_cut_off_leaves_the_rule(run: Path) -> None:

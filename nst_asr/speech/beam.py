@@ -113,6 +113,11 @@ def digests(plan: LmPlan) -> tuple[str, str]:
 
 def _found(row: np.ndarray, limits: Limits, plan: LmPlan, model: LanguageModel) -> list[Found]:
     acoustic, lm, lengths, nodes, tree = fused_search(row, limits, model.fusion, model.words)
+    if not len(nodes):
+        raise LMError(
+            f"{plan.lexicon}: by these frames every string of the lexicon's words has a probability of 0; give log "
+            "probabilities that are not minus infinity, or a lexicon with what was said"
+        )
     if acoustic[0] == NEVER:  # a beginning: the search has not summed over its alignments
         label = torch.from_numpy(row)[None], torch.tensor([len(row)]), [spell(int(nodes[0]), tree)]
         acoustic[0] = float(log_probability(*label))

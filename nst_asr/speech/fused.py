@@ -81,7 +81,8 @@ def fused_search(
     """The prefixes in the beam after the last frame: acoustic and LM log probabilities, lengths, nodes; and the tree.
 
     log_probs: (T, V). In no order. A prefix that stops within a word has an LM log probability of minus infinity; where
-    all do, there is only the longest beginning of the best that does not, its acoustic part minus infinity.
+    all do, there is only the longest beginning of the best that does not, its acoustic part minus infinity. There is
+    none where the frames give every string of words, and every beginning of one, a probability of 0.
     """
     room = 1 + len(log_probs) * limits.beam
     prefixes = _Prefixes(new_tree(room), np.zeros((room, 2)), np.zeros((room, 3), np.int32))
@@ -105,7 +106,7 @@ def fused_search(
             tree[node, PLACE] = -1
         nodes, parts, total = _grow(nodes, kept, stay, prefixes, candidates, count, limits.threshold)
     acoustic, lm = total, _finished(nodes, prefixes, fusion, words)
-    if lm.max() == NEVER:
+    if len(nodes) and lm.max() == NEVER:
         node = nodes[0]
         while lm[0] == NEVER:
             node = tree[node, PARENT]

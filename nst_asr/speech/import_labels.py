@@ -6,6 +6,7 @@ Imports nothing heavy before a call.
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,37 +40,42 @@ def _import_labels(options: argparse.Namespace) -> int:
     files = {"unlabeled": options.file} | ({"dev": options.dev} if options.dev else {})
     written = import_labels(options.exp, files, options.transcripts)
     keys = {"unlabeled": "foreign", "dev": "foreign_dev"}
-    settings = " ".join(f"generation.label.{keys[name]}={path.absolute()}" for name, path in written.items())
-    print(f"Go on with the command that began the run, and with these settings:\n  {settings}")
+    settings = [f"generation.label.{keys[name]}={path.absolute()}" for name, path in written.items()]
+    print(f"Go on with the command that began the run, and with these settings:\n  {shlex.join(settings)}")
     return 0
 
 
 def import_labels(run: Path, files: dict[str, Path], kind: str = "none") -> dict[str, Path]:
     """Where the labels of each set (`unlabeled`, `dev`) were written, in RUN/foreign; what is in them is printed.
 
-    kind: of normalisation; labels that it refuses are named and left out. Raises ForeignError where a file or the run
-    cannot be used, or no label is of the run.
+    kind: of normalisation; labels that it refuses are named and left out, as those of other ids are. Raises
+    ForeignError where a file or the run cannot be used, or no label is of the run; nothing is written then.
     """
+    import polars as pl
+
     from nst_asr.foreign import Foreign, coverage, read_labels, strangers
     from nst_asr.rows import write_rows
 
     tokenizer, ids = _tokenizer(run), {name: _ids(run, name) for name in ("unlabeled", "dev")}
-    written = {}
+    Foreign.at(files.values())
+    found = {}
     for name, path in files.items():
-        labels = _normalised(read_labels(path), kind)
+        labels = _normalised(read_labels(path), kind, path)
         print(coverage(labels, ids[name], name, lambda each, text: _fault(tokenizer, each, text)).describe())
         if odd := strangers(labels, list(ids.values())):
             print(f"  {odd}", file=sys.stderr)
-        written[name] = run / "foreign" / f"{name}.tsv"
-        write_rows(written[name], labels)
-    Foreign.at(written.values())
+        found[name] = labels.filter(pl.col("id").is_in(pl.concat(ids.values()).implode()))
+    written = {name: run / "foreign" / f"{name}.tsv" for name in found}
+    for name, path in written.items():
+        write_rows(path, found[name])
     return written
 
 
-def _normalised(labels: pl.DataFrame, kind: str) -> pl.DataFrame:
+def _normalised(labels: pl.DataFrame, kind: str, path: Path) -> pl.DataFrame:
     """Labels in the form of a kind, without those that it refuses, which are counted and named."""
     import polars as pl
 
+    from nst_asr.foreign import ForeignError
     from nst_asr.speech.transcripts import TranscriptError, normalise
 
     texts: list[str | None] = []
@@ -83,6 +89,8 @@ def _normalised(labels: pl.DataFrame, kind: str) -> pl.DataFrame:
     if refused:
         shown = "".join(f"\n  {reason}" for reason in refused[:5]) + ("\n  ..." if len(refused) > 5 else "")
         print(f"{len(refused)} of {len(labels)} texts are refused and left out:{shown}", file=sys.stderr)
+    if len(refused) == len(labels):
+        raise ForeignError(f"{path}: no text is left; look at what is wrong with them, or take another --transcripts")
     return labels.with_columns(text=pl.Series(texts, dtype=pl.String)).drop_nulls("text")
 
 

@@ -129,9 +129,10 @@ def _read(rows: pl.DataFrame, rate: int) -> list[np.ndarray]:
 
 
 def _given(texts: pl.Series, tokenizer: Tokenizer, frames: Frames) -> list[Heard]:
-    """Another system's labels, where they can be spelled."""
+    """Another system's labels, where there are some and they can be spelled."""
     return [
-        Heard(text, None).spelled(tokenizer, length) for text, length in zip(texts, frames[1].tolist(), strict=True)
+        Heard("", None) if text is None else Heard(text, None).spelled(tokenizer, length)
+        for text, length in zip(texts, frames[1].tolist(), strict=True)
     ]
 
 

@@ -43,6 +43,20 @@ class Decode(DecodePlan):
         return self.model_copy(update=dict.fromkeys(("foreign", "foreign_dev")) | {"teachers": (), "vote": "mean"})
 
     @property
+    def gives_alternatives(self) -> bool:
+        """Of several teachers each gives one, and beside another system's label the teacher gives its own."""
+        return bool(self.teachers) or self.foreign is not None
+
+    @property
+    def lacks(self) -> dict[str, str]:
+        """Measures that no label has which is found so, and why."""
+        asks_nobody = self.lm is None and self.rescore is None
+        found = dict.fromkeys(("margin", "margin_per_token"), "beam = 1 is greedy") if self.beam == 1 else {}
+        found |= {"lm_agreement": "there is no lm"} if asks_nobody else {}
+        found |= {"score_per_token": "there is no lm"} if asks_nobody and self.foreign is None else {}
+        return found | ({} if self.gives_alternatives else {"agreement": "there is one teacher"})
+
+    @property
     def foreign_files(self) -> tuple[Path, ...]:
         """The files with another system's labels: none, or of the pool and perhaps of dev."""
         return tuple(path for path in (self.foreign, self.foreign_dev) if path is not None)
@@ -123,6 +137,12 @@ class SpeechPlan(Plan[SpeechTrain, Decode]):
                     f"generation {number} labels without a language model, so filter.lm_distance has nothing to go by; "
                     "give label.lm, or leave it out"
                 )
+            for name, key in generation.filter.measures.items():
+                if why := label.lacks.get(name):
+                    raise ValueError(
+                        f"generation {number}: no label has the measure {name}, which filter.{key} names, for in its "
+                        f"label {why}; take another measure, or change that"
+                    )
             if label.foreign is not None and label.foreign_dev is None and generation.filter.needs_gauge:
                 raise ValueError(
                     f"the filter of generation {number} looks at what dev teaches, and label.foreign has no labels of "

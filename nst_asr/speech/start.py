@@ -24,6 +24,7 @@ from nst_asr.speech.task import Speech
 from nst_asr.speech.tokenizer import Tokenizer, TokenizerError, TokenizerPlan
 from nst_asr.speech.tokenizer import train as train_tokenizer
 from nst_asr.stages import corpus_of, do_stages
+from nst_asr.store import StoreError
 from nst_asr.terms import Terms
 from nst_asr.unusable import usable
 
@@ -55,6 +56,7 @@ def run_speech(given: Given, kind: type[Speech] = Speech) -> None:
         refuse_leaking(decodings, held_out, known, plan.max_text_overlap, allow_overlap=given.allow_overlap)
         tokenizer = _tokenizer(run, corpus.labeled, plan.tokenizer)
         refuse_unusable(decodings, tokenizer)
+        refuse_other_units(plan, tokenizer)
         warn_of_unknown_words(corpus, test, tokenizer)
         do_stages(kind(plan.features, tokenizer, place), corpus, test, known, plan, run, given.only, given.share)
 
@@ -67,6 +69,17 @@ def _tokenizer(run: Run, labeled: Labeled, plan: TokenizerPlan) -> Tokenizer:
         train_tokenizer(labeled.rows.sort("id")["label"].to_list(), plan).save(out)
 
     return Tokenizer.load(run.step("tokenizer", make))
+
+
+def refuse_other_units(plan: SpeechPlan, tokenizer: Tokenizer) -> None:
+    """Raise StoreError for teachers that the plan names whose frame probabilities have no mean with the run's own."""
+    for number, generation in enumerate(plan.generations, 1):
+        for folder in generation.label.teachers if generation.label.vote == "mean" else ():
+            if Tokenizer.load(folder).fingerprint != tokenizer.fingerprint:
+                raise StoreError(
+                    f"generation {number}: the teacher {folder} has other units than this run's tokenizer, so their "
+                    "frame probabilities have no mean; take label.vote = majority, or train them with one tokenizer"
+                )
 
 
 def warn_of_unknown_words(corpus: Corpus, test: Labeled | None, tokenizer: Tokenizer) -> None:

@@ -32,6 +32,10 @@ class TextLeakError(ValueError):
     """Transcripts in a language model's text, or a text in other letters; the message names some and the way out."""
 
 
+class LettersError(TextLeakError):
+    """A text in other letters than the transcripts."""
+
+
 @dataclass(frozen=True)
 class TextOverlap:
     """How much of a set stands in a text."""
@@ -59,8 +63,8 @@ class TextOverlap:
 def shared_text(text: Iterable[Path], sets: Mapping[str, pl.DataFrame], *, limit: float = LIMIT) -> list[TextOverlap]:
     """How much of each set (columns id and label) stands in text files. Raises TextLeakError above the limit.
 
-    Hits of the 8-grams' hashes are compared word by word: a collision accuses nobody. Raises TextLeakError too where
-    the text's letters are in another case than the transcripts.
+    Hits of the 8-grams' hashes are compared word by word: a collision accuses nobody. Raises LettersError where the
+    text's letters are in another case than the transcripts.
     """
     words = read_words(text)
     _refuse_other_case(letters(words), sets, "the text", "write the text as the transcripts are written")
@@ -70,11 +74,14 @@ def shared_text(text: Iterable[Path], sets: Mapping[str, pl.DataFrame], *, limit
     return _within(found, limit)
 
 
-def refuse_shared_text(lm: Path, sets: Mapping[str, pl.DataFrame], limit: float = LIMIT) -> list[TextOverlap]:
+def refuse_shared_text(
+    lm: Path, sets: Mapping[str, pl.DataFrame], limit: float = LIMIT, *, any_case: bool = False
+) -> list[TextOverlap]:
     """How much of each set (columns id and label) stands in a language model's text, by what is kept beside the model.
 
-    Raises TextLeakError above the limit, and where the text's letters were in another case. With nothing beside the
-    model it cannot be seen: the log says so, and the list is empty. Only hashes of 64 bits are compared: with n
+    Raises TextLeakError above the limit, and LettersError where the text's letters were in another case, unless
+    `any_case`: a lexicon file spells the model's words in other letters. With nothing beside the model it cannot be
+    seen: the log says so, and the list is empty. Only hashes of 64 bits are compared: with n
     8-grams in the text, an utterance of 30 words is accused falsely with a probability of 23 n / 2^64, which for a
     thousand million words is about 1e-9.
     """
@@ -86,7 +93,9 @@ def refuse_shared_text(lm: Path, sets: Mapping[str, pl.DataFrame], limit: float 
             *(lm, made_of_path(lm).name),
         )
         return []
-    _refuse_other_case(made_of["letters"], sets, f"the text of {lm}", f"nst-asr lm convert {lm} OUT --upper or --lower")
+    if not any_case:
+        way = f"nst-asr lm convert {lm} OUT --upper or --lower"
+        _refuse_other_case(made_of["letters"], sets, f"the text of {lm}", way)
     hashes = read_eightgrams(lm)
     return _within([_overlap(name, rows, hashes) for name, rows in sets.items()], limit)
 
@@ -189,7 +198,7 @@ def _refuse_other_case(of_text: str, sets: Mapping[str, pl.DataFrame], what: str
     for name, rows in sets.items():
         ours = letters(coded(rows["label"].to_list()))
         if "none" not in (of_text, ours) and of_text != ours:
-            raise TextLeakError(
+            raise LettersError(
                 f"{what} is in {of_text} case and the transcripts of {name} in {ours} case: a language model knows "
                 f"only words that are written as its own; {way}"
             )

@@ -106,7 +106,10 @@ class Tokenizer:
     def _strange(self, words: Sequence[str]) -> list[str]:
         """What has no unit, each once, in order."""
         parts: Iterable[str] = words if self.kind == "word" else "".join(words)
-        return list(dict.fromkeys(part for part in parts if part not in self._known))
+        strange = list(dict.fromkeys(part for part in parts if part not in self._known))
+        # characters of single words alone have no unit for what stands between two words
+        apart = self.kind == "char" and len(words) > 1 and SPACE not in self.names
+        return [*strange, " "] if apart else strange
 
     @cached_property
     def _known(self) -> frozenset[str]:

@@ -76,6 +76,6 @@ if [ "$what" = ingredients ]; then
   each labeled-only no-noise no-filter teacher-noised no-stochastic-depth from-scratch
 else
   each teacher
-  each filter-none filter-heuristics filter-half-{normalised_score,logprob_per_token,confidence,min_confidence,tsallis_min,calibrated} \
-    filter-target-{0.05,0.1} filter-weights
+  each filter-none filter-heuristics filter-half-{normalised_score,calibrated} filter-target-{0.05,0.1} filter-weights \
+    filter-half-logprob_per_token
 fi

@@ -11,7 +11,7 @@ from nst_asr.speech import beam
 from nst_asr.speech.beam import LMError
 from nst_asr.speech.decode import DecodePlan
 from nst_asr.speech.rescore import language_model
-from nst_asr.speech.text_leakage import TextLeakError, refuse_shared_text
+from nst_asr.speech.text_leakage import LettersError, TextLeakError, refuse_shared_text
 from nst_asr.speech.tokenizer import Tokenizer
 
 log = logging.getLogger("nst_asr")
@@ -28,13 +28,15 @@ def refuse_leaking(
     """Raise TextLeakError where a language model's text holds transcripts of dev, test or the pool, above the limit.
 
     limit: the share of the utterances that may share eight words in a row with the text. The log tells what was found;
-    with `allow_overlap` that is all. Raises LMError where there is no such language model.
+    with `allow_overlap` that is all. Raises LettersError for a text in another case, unless a lexicon file gives the
+    spelling of its words, and LMError where there is no such language model.
     """
     known = {name: rows.rows.select("id", "label") for name, rows in sets.items()}
     if truth is not None:
         known["truth of the pool"] = truth.rows.select("id", "label")
     plans = tuple(plans)
     in_search = {plan.first_lm.path for plan in plans if plan.first_lm is not None}
+    spelt = {plan.first_lm.path for plan in plans if plan.first_lm and isinstance(plan.first_lm.lexicon, Path)}
     for path in _paths(plans):
         if not path.exists() or (path in in_search and path.is_dir()):
             raise LMError(
@@ -42,7 +44,9 @@ def refuse_leaking(
                 "the folder of a neural language model in rescore.path"
             )
         try:
-            found = refuse_shared_text(path, known, 1.0 if allow_overlap else limit)
+            found = refuse_shared_text(path, known, 1.0 if allow_overlap else limit, any_case=path in spelt)
+        except LettersError:
+            raise
         except TextLeakError as error:
             raise TextLeakError(f"{path}: {error}\nOr accept, with --allow-overlap, that they do.") from None
         for overlap in found:

@@ -46,6 +46,8 @@ def train_neural(
     """
     if world() > 1:
         raise RankError("a language model is trained by one process: leave torchrun away")
+    if out.exists() and not (out / sealed.DESCRIPTION).is_file():
+        raise StoreError(f"{out}: there already, and no language model; name a folder that is not there yet")
     key, words = Key(plan.seed)["lm"], read_words(texts)
     learnt = in_units(words, tokenizer, plan.longest, ", ".join(map(str, texts)))
     if held_out:

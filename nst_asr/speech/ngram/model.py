@@ -89,8 +89,9 @@ class Ngram:
             has_context = place >= order - 1
             context = np.where(has_context, np.concatenate(([-1], rows[:-1])), -1).astype(np.int32)
             rows = self.rows(order, context, tokens)
-            backed_off = found + np.where(context >= 0, below.backoff[context], 0.0)
-            found = np.where(rows >= 0, above.logprob[rows], backed_off)
+            found = found + np.where(context >= 0, below.backoff[context], 0.0)
+            there = rows >= 0
+            found[there] = above.logprob[rows[there]]
         return found
 
     def lower_logprobs(self, order: int, word_rows: np.ndarray) -> np.ndarray:
@@ -101,9 +102,12 @@ class Ngram:
 
 
 def trimmed(names: Sequence[str], orders: Sequence[Order]) -> Ngram:
-    """The model without highest orders that have no n-gram, which readers of ARPA files do not expect."""
+    """The model without highest orders that have no n-gram, which readers of ARPA files do not expect.
+
+    One of them stays where weights of backing off below it count: the highest order has none.
+    """
     last = max(k for k, order in enumerate(orders, start=1) if len(order) or k == 1)
-    return Ngram(tuple(names), tuple(orders[:last]))
+    return Ngram(tuple(names), tuple(orders[: last + int(orders[last - 1].backoff.any())]))
 
 
 def pieces(rows: int) -> Iterator[tuple[int, int]]:

@@ -92,6 +92,8 @@ def train_ngram(text: Words, plan: NgramPlan, units: Sequence[str] = ()) -> Trai
     found = tuple(discounts(counts, plan.fallback) for counts in adjusted)
     kept = [np.ones(len(names), bool)]
     kept[0][len(SPECIAL) :] = _known(grams[0].count[len(SPECIAL) :], plan, bool(units))
+    if not kept[0][len(SPECIAL) :].any():
+        raise NgramError(f"prune = {plan.thresholds()[0]}: no word occurs more often; give a smaller first count")
     for order, threshold in zip(grams[1:], plan.thresholds()[1:], strict=True):
         known = kept[-1][order.context] & kept[0][order.word]
         kept.append(known & (order.count > threshold))
@@ -109,6 +111,7 @@ def train_arpa(paths: Sequence[Path], out: Path, plan: NgramPlan, tokenizer: Tok
     """
     if out.suffix in BINARIES:
         raise NgramError(f"{out}: training writes an ARPA file (.arpa, .arpa.gz); nst-asr lm convert packs it then")
+    _refuse_overwriting(out, paths)
     if tokenizer and plan.vocabulary is not None:
         raise NgramError("vocabulary: a tokenizer's units are all known; leave one of the two out")
     words = read_words(paths)
@@ -128,6 +131,13 @@ def train_arpa(paths: Sequence[Path], out: Path, plan: NgramPlan, tokenizer: Tok
     write_arpa(out, trained.model)
     write_made_of(out, _made_of(paths, plan, trained, words, engine, tokenizer), eightgrams(words))
     return trained
+
+
+def _refuse_overwriting(out: Path, paths: Sequence[Path]) -> None:
+    if out.is_dir():
+        raise NgramError(f"{out}: a folder; name the ARPA file to write")
+    if out.exists() and any(path.exists() and path.samefile(out) for path in paths):
+        raise NgramError(f"{out}: one of the texts to read; name another file to write, such as {out.stem}.arpa")
 
 
 def _known(count: np.ndarray, plan: NgramPlan, units: bool) -> np.ndarray:

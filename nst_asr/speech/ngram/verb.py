@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ def add_lm(
     verbs: argparse._SubParsersAction[argparse.ArgumentParser], verb: Callable[[argparse.Namespace], int]
 ) -> None:
     """Add the verb `lm` to the verbs of a parser; `verb` is to call `lm`."""
-    add = verbs.add_parser("lm", help="n-gram language models (docs/language-models.md)", allow_abbrev=False)
+    add = verbs.add_parser("lm", help="train and handle language models (docs/language-models.md)", allow_abbrev=False)
     add.set_defaults(verb=verb)
     parts = add.add_subparsers(title="verbs", required=True, metavar="VERB", dest="lm_verb")
     _add_train(parts)
@@ -103,7 +104,7 @@ def _prune(options: argparse.Namespace) -> str:
     from nst_asr.speech.ngram.convert import prune_arpa
 
     before, after = prune_arpa(options.source, options.out, options.threshold)
-    pairs = enumerate(zip(before.orders, after.orders, strict=True), start=1)
+    pairs = enumerate(zip_longest(before.orders, after.orders, fillvalue=()), start=1)  # of an order all may be gone
     return "\n".join(f"{k}-grams: {len(old)} -> {len(new)}" for k, (old, new) in pairs)
 
 
