@@ -7,6 +7,7 @@ numbers, bit for bit, in each of them, so that their weights stay equal without 
 from __future__ import annotations
 
 import atexit
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +15,8 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous
 
 from nst_asr.ranks import RankError, rank, world
 
@@ -90,10 +93,19 @@ def join(device: str = "cpu") -> Group:
         if on_gpu:
             torch.cuda.set_device(device)
         # sums of a few numbers go over gloo, so that no GPU is waited for
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=_PATIENCE)
+        backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+        distributed.init_process_group(backend, store=_store(), rank=rank(), world_size=world(), timeout=_PATIENCE)
         # a process that ends with it open can be aborted, and torchrun would call the run failed
         atexit.register(distributed.destroy_process_group)
     return Group(rank(), world())
+
+
+def _store() -> PrefixStore:
+    """Where the processes find each other. Those that torchrun started again must not find the addresses of the dead:
+    it keeps one store for all its attempts.
+    """
+    store, _, _ = next(rendezvous("env://", timeout=_PATIENCE))
+    return PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
 def laid_out(piece: Tensor, parameter: Tensor) -> Tensor:

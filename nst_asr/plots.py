@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -105,24 +106,34 @@ def learning_curves(models: Mapping[str, Curves]) -> bytes:
 def risk_and_reliability(
     curves: Mapping[str, RiskCurve], before: Reliability | None, after: Reliability | None, terms: Terms
 ) -> bytes:
-    """How much is kept against the error of what is kept, for several measures; and probabilities against outcomes."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    axes = figure.add_subplot(1, 2, 1)
+    """How much is kept against the error of what is kept, for several measures; and probabilities against outcomes,
+    where there are some.
+    """
+    drawn = [
+        (found, name, color)
+        for found, name, color in ((before, "own confidence", _TEST), (after, "calibrated, out of fold", _DEV))
+        if found
+    ]
+    figure = Figure(figsize=(9 if drawn else 5, 3.6), layout="constrained")
+    axes = figure.add_subplot(1, 1 + bool(drawn), 1)
     for name, curve in curves.items():
         axes.plot(curve.coverage, curve.rates, linewidth=1.2, label=name)
     axes.set(xlabel=f"share of dev's {terms.amount} kept", ylabel=f"{terms.error} of what is kept", ylim=(0, None))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1))
-    axes = figure.add_subplot(1, 2, 2)
-    axes.plot([0, 1], [0, 1], color=_REJECTED, linestyle=":")
-    for found, name, color in ((before, "own confidence", _TEST), (after, "calibrated, out of fold", _DEV)):
-        if found:
-            shares = np.array([each.right for each in found.bins])
-            around = [shares - [each.low for each in found.bins], [each.high for each in found.bins] - shares]
-            places = [each.probability for each in found.bins]
-            axes.errorbar(places, shares, yerr=np.maximum(around, 0), fmt="o-", markersize=3, color=color, label=name)
-    axes.set(xlabel="probability", ylabel=f"share of {terms.example}s right", xlim=(0, 1), ylim=(0, 1))
+    if drawn:
+        _draw_reliability(figure.add_subplot(1, 2, 2), drawn, terms)
     return _png(figure)
+
+
+def _draw_reliability(axes: Axes, drawn: Sequence[tuple[Reliability, str, str]], terms: Terms) -> None:
+    axes.plot([0, 1], [0, 1], color=_REJECTED, linestyle=":")
+    for found, name, color in drawn:
+        shares = np.array([each.right for each in found.bins])
+        around = [shares - [each.low for each in found.bins], [each.high for each in found.bins] - shares]
+        places = [each.probability for each in found.bins]
+        axes.errorbar(places, shares, yerr=np.maximum(around, 0), fmt="o-", markersize=3, color=color, label=name)
+    axes.set(xlabel="probability", ylabel=f"share of {terms.example}s right", xlim=(0, 1), ylim=(0, 1))
 
 
 def _png(figure: Figure) -> bytes:
