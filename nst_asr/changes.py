@@ -13,6 +13,7 @@ import polars as pl
 from nst_asr.align import Unit
 from nst_asr.aligned import SCHEMA, changed_words, edits, in_order
 from nst_asr.corpus import Truth
+from nst_asr.labels import parts_in
 from nst_asr.results import about_run, teacher_of
 from nst_asr.side_by_side import readable, side_by_side
 from nst_asr.store import StoreError
@@ -139,7 +140,7 @@ def _judged_parts(run: Path, number: int) -> list[Path]:
     if number not in there:
         known = ", ".join(map(str, there)) or "none yet"
         raise StoreError(f"{run}: no labels of generation {number} that have been judged; there are those of: {known}")
-    return sorted((run / f"gen{number}" / "1-labels").glob("part-*.parquet"))
+    return parts_in(run / f"gen{number}" / "1-labels")
 
 
 def _with_verdicts(tables: Iterator[pl.DataFrame], run: Path, old: int, new: int) -> Iterator[pl.DataFrame]:

@@ -53,7 +53,7 @@ def dry_run(run: Path, settings: Sequence[str], generation: int | None = None, t
     """
     from nst_asr.filter import filter, require_some
     from nst_asr.gauge import Gauge
-    from nst_asr.labels import Labels
+    from nst_asr.labels import parts_in, scan_parts
     from nst_asr.results import about_run
     from nst_asr.side_by_side import readable
     from nst_asr.store import read_json
@@ -64,7 +64,7 @@ def dry_run(run: Path, settings: Sequence[str], generation: int | None = None, t
     plan = _plan(run, number, settings)
     folder = run / f"gen{number}"
     gauge = Gauge.from_json(read_json(folder / "0-gauge.json"))
-    table = Labels(folder / "1-labels", len(list((folder / "1-labels").glob("part-*.parquet")))).scan()
+    table = scan_parts(parts_in(folder / "1-labels"))
     with readable(folder / "1-labels"):
         verdicts = filter(table, gauge, plan)
         require_some(verdicts, table, gauge, plan)

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from nst_asr.lines import numbered_lines, refuse_no_file, tsv_lines
+from nst_asr.store import file_digest
 
 # what a file may say of each label, and the least and the most it can be
 RANGES = {"score": (-math.inf, math.inf), "confidence": (0.0, 1.0), "logprob": (-math.inf, 0.0)}
@@ -161,8 +162,7 @@ def _digest(paths: Sequence[Path]) -> str:
     digest = hashlib.blake2b(digest_size=12)
     for path in paths:
         refuse_no_file(path)
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12)).digest())
+        digest.update(bytes.fromhex(file_digest(path)))
     return digest.hexdigest()
 
 

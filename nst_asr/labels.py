@@ -89,6 +89,11 @@ def cut(pool: Unlabeled, block: int) -> list[Block]:
     return [Block(index, pool.rows.slice(start, block)) for index, start in enumerate(starts)]
 
 
+def parts_in(folder: Path) -> list[Path]:
+    """The parts of a label table that are there, in the order of the blocks."""
+    return sorted(folder.glob("part-*.parquet"))
+
+
 def scan_parts(paths: list[Path]) -> pl.LazyFrame:
     """The rows of parts of a label table, lazily; columns that an older version did not write are null."""
     return pl.scan_parquet(paths, schema=SCHEMA, missing_columns="insert")

@@ -12,7 +12,7 @@ import polars as pl
 
 from nst_asr.align import align_counts, aligned
 from nst_asr.aligned import edits
-from nst_asr.labels import scan_parts
+from nst_asr.labels import parts_in, scan_parts
 from nst_asr.measures import MEASURES, words_per_second
 from nst_asr.reasons import plain, reason, whole
 from nst_asr.results import about_run, teacher_of
@@ -49,14 +49,10 @@ def _labeled(run: Path, folder: str) -> list[int]:
     return sorted({int(path.parents[1].name[3:]) for path in run.glob(f"gen[1-9]*/{folder}/part-*.parquet")})
 
 
-def _parts(folder: Path) -> list[Path]:
-    return sorted(folder.glob("part-*.parquet"))
-
-
 def _labeled_row(folder: Path, name: str) -> pl.DataFrame | None:
     """The example's row of a label table, with its place in the column `row`; None where it has not been labeled."""
     with readable(folder):
-        table = scan_parts(_parts(folder)).with_row_index("row").filter(pl.col("id") == name).collect()
+        table = scan_parts(parts_in(folder)).with_row_index("row").filter(pl.col("id") == name).collect()
     return table.head(1) if len(table) else None
 
 
@@ -136,7 +132,7 @@ def _unknown(run: Path, name: str, example: str) -> StoreError:
 def _distances(tables: Sequence[Path], name: str) -> Iterator[tuple[int, str]]:
     """The edit distance of each id from `name`; of a piece of a table only the nearest are given."""
     for folder in tables:
-        for piece in pieces(_parts(folder), ["id"]):
+        for piece in pieces(parts_in(folder), ["id"]):
             ids = piece["id"].to_list()
             far = edits([name] * len(ids), ids, "character")
             yield from heapq.nsmallest(_NEAREST, zip(far.tolist(), ids, strict=True))

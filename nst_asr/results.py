@@ -14,7 +14,7 @@ import polars as pl
 from nst_asr.align import align_counts
 from nst_asr.corpus import Truth
 from nst_asr.key import Key
-from nst_asr.labels import scan_parts
+from nst_asr.labels import parts_in, scan_parts
 from nst_asr.results_table import table as table  # the reader's `results.table(results.collect(run))`
 from nst_asr.score import Score, compare, read_score, recovery_rate
 from nst_asr.side_by_side import readable
@@ -178,7 +178,7 @@ def _amounts(folder: Path) -> dict[str, Any]:
 
 def labels(folder: Path) -> pl.LazyFrame:
     """The label table of a generation's folder, lazily, in the pool's order."""
-    return scan_parts(sorted((folder / "1-labels").glob("part-*.parquet")))
+    return scan_parts(parts_in(folder / "1-labels"))
 
 
 def verdicts(folder: Path) -> pl.LazyFrame:

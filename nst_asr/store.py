@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -111,6 +112,12 @@ def read_table(path: Path) -> pl.DataFrame:
         return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise StoreError(f"{path}: damaged ({error}); move it away and give the same command again") from None
+
+
+def file_digest(path: Path) -> str:
+    """A digest of a file's bytes, 24 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12)).hexdigest()
 
 
 def read_header(path: Path) -> dict[str, str]:

@@ -5,7 +5,6 @@ T frames, V vocabulary; index 0 is the blank.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from nst_asr.speech.ngram.arpa import is_arpa, read_arpa
 from nst_asr.speech.ngram.model import BOS, EOS, UNK
 from nst_asr.speech.search import NEVER, spell
 from nst_asr.speech.tokenizer import Tokenizer
+from nst_asr.store import file_digest
 
 _MARKS = (BOS, EOS, UNK, UNK.upper())  # of a language model, that nobody says
 _LEAST = -1e30  # stands for minus infinity where that is multiplied by 0
@@ -159,5 +159,4 @@ def _digest(path: Path) -> str:
 
 @lru_cache(maxsize=8)
 def _file_digest(path: Path, changed: int, size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12)).hexdigest()
+    return file_digest(path)

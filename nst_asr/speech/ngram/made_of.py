@@ -5,7 +5,6 @@ An ARPA file does not contain its text; what stands beside it lets a run see whe
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 
 from nst_asr import __version__
 from nst_asr.speech.ngram.model import NgramError
-from nst_asr.store import read_json, write_json, written_aside
+from nst_asr.store import file_digest, read_json, write_json, written_aside
 
 _VERSION = 1
 
@@ -90,6 +89,4 @@ def _file(lm: Path) -> dict[str, Any] | None:
 
 
 def _digest(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12)).hexdigest()
-    return {"bytes": path.stat().st_size, "digest": digest}
+    return {"bytes": path.stat().st_size, "digest": file_digest(path)}
