@@ -120,14 +120,6 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12)).hexdigest()
 
 
-def read_header(path: Path) -> dict[str, str]:
-    """The key-value metadata of a Parquet file."""
-    try:
-        return dict(pl.read_parquet_metadata(path))
-    except pl.exceptions.PolarsError as error:
-        raise StoreError(f"{path}: damaged ({error}); move it away and give the same command again") from None
-
-
 def _sync(path: Path) -> None:
     """Bring a file's bytes, or a folder's entries, to the disk before anything relies on them."""
     handle = os.open(path, os.O_RDONLY)

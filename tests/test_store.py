@@ -55,7 +55,7 @@ def test_an_unfinished_folder_is_found_again(tmp_path: Path) -> None:
 def test_tables_keep_their_header(tmp_path: Path) -> None:
     table = pl.DataFrame({"a": [1, 2]})
     store.write_table(tmp_path / "t.parquet", table, {"labeler": "abc"})
-    assert store.read_header(tmp_path / "t.parquet")["labeler"] == "abc"
+    assert pl.read_parquet_metadata(tmp_path / "t.parquet")["labeler"] == "abc"
     assert pl.read_parquet(tmp_path / "t.parquet").equals(table)
 
 
@@ -65,7 +65,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         store.read_json(tmp_path / "bad.json")
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(StoreError, match=r"bad\.parquet: damaged"):
-        store.read_header(tmp_path / "bad.parquet")
+        store.read_table(tmp_path / "bad.parquet")
 
 
 def test_a_full_disk_is_said_and_leaves_nothing_half_written(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from nst_asr.lines import numbered_lines
 from nst_asr.speech.backoff import Table, empty_table, enter, find
 from nst_asr.speech.fused import Words
+from nst_asr.speech.ngram.coverage import refuse_unknown
 from nst_asr.speech.tokenizer import SPACE, Tokenizer
 
 log = logging.getLogger("nst_asr")
@@ -91,10 +92,10 @@ def compiled(
 ) -> Words:
     """The prefix tree of spellings. known: the LM's numbers of words; unigram: log probability of each, nats.
 
-    Raises LexiconError for a word that the LM does not know, and for units that cannot stand where they do or that
-    spell two words.
+    Raises CoverageError for a word that the LM does not know, LexiconError for units that cannot stand where they do or
+    that spell two words.
     """
-    _refuse_unknown(spellings, known, source)
+    refuse_unknown(known, (spelling.word for spelling in spellings), source, "words of the lexicon")
     begins, separator = _boundaries(tokenizer)
     for spelling in spellings:
         _refuse_misplaced(spelling, begins, separator, tokenizer)
@@ -117,13 +118,8 @@ def compiled(
 
 
 def without(tokenizer: Tokenizer, known: Mapping[str, int], source: str) -> Words:
-    """Every string of units, each of them a word to the LM. Raises LexiconError for units that the LM does not know."""
-    missing = [name for name in tokenizer.names[1:] if name not in known]
-    if missing:
-        raise LexiconError(
-            f"{source}: the language model does not know {len(missing)} of the model's {tokenizer.size - 1} units: "
-            f"{' '.join(missing[:5])}; train one over these units, or give a lexicon for one over words"
-        )
+    """Every string of units, each of them a word to the LM. Raises CoverageError for units unknown to the LM."""
+    refuse_unknown(known, tokenizer.names[1:], source, "units of the tokenizer")
     units = np.array([-1, *(known[name] for name in tokenizer.names[1:])], np.int32)
     begins = np.zeros(tokenizer.size, np.bool_)
     return Words(units, empty_table(0), np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64), begins, -1)
@@ -152,15 +148,6 @@ def _follow(table: Table, word: np.ndarray, begins: np.ndarray, separator: int) 
 def _refuse_words(tokenizer: Tokenizer) -> None:
     if tokenizer.kind == "word":
         raise LexiconError("lexicon: the model's units are words already, there is nothing to spell; leave lexicon out")
-
-
-def _refuse_unknown(spellings: Sequence[Spelling], known: Mapping[str, int], source: str) -> None:
-    missing = list(dict.fromkeys(spelling.word for spelling in spellings if spelling.word not in known))
-    if missing:
-        raise LexiconError(
-            f"{source}: the language model does not know {len(missing)} words of the lexicon: {' '.join(missing[:5])}; "
-            "drop them from the lexicon, or train the model on text that has them"
-        )
 
 
 def _refuse_misplaced(spelling: Spelling, begins: np.ndarray, separator: int, tokenizer: Tokenizer) -> None:

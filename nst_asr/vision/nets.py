@@ -72,11 +72,6 @@ def parameter_count(plan: NetPlan, classes: int = 10) -> int:
         return sum(parameter.numel() for parameter in build(plan, classes).parameters())
 
 
-def order_of_size(plans: Sequence[NetPlan], classes: int = 10) -> list[NetPlan]:
-    """The plans, fewest parameters first; equal ones keep their order."""
-    return sorted(plans, key=lambda plan: parameter_count(plan, classes))
-
-
 def refuse_smaller(student: NetPlan, teacher: NetPlan, classes: int = 10) -> None:
     """Raise NetError where the student has fewer parameters than its teacher (Xie et al. 2020: equal or larger)."""
     ours, theirs = parameter_count(student, classes), parameter_count(teacher, classes)
@@ -87,18 +82,12 @@ def refuse_smaller(student: NetPlan, teacher: NetPlan, classes: int = 10) -> Non
         )
 
 
-def last_layers(net: nn.Module, plan: NetPlan, stages: int = 1) -> list[nn.Parameter]:
-    """The parameters of the classifier and of the last `stages` stages, in the net's order.
+def first_modules(net: nn.Module, plan: NetPlan, stages: int = 1) -> list[nn.Module]:
+    """What comes before the last `stages` stages: the modules to freeze when only the last layers are trained.
 
     What an EfficientNet has between its last stage and its classifier counts as classifier. Raises NetError where the
     net has fewer stages.
     """
-    frozen = {id(parameter) for module in first_modules(net, plan, stages) for parameter in module.parameters()}
-    return [parameter for parameter in net.parameters() if id(parameter) not in frozen]
-
-
-def first_modules(net: nn.Module, plan: NetPlan, stages: int = 1) -> list[nn.Module]:
-    """What comes before the last `stages` stages: the modules to freeze when only the last layers are trained."""
     stem, blocks = _stem_and_stages(net)
     if not 0 <= stages <= len(blocks):
         raise NetError(f"stages = {stages}: {plan.name} has {len(blocks)} stages; give 0 to {len(blocks)}")

@@ -45,10 +45,6 @@ class NoisePlan(Record):
             "stochastic depth (1 - survival)": round(1 - self.survival, 6),
         }
 
-    def without_input_noise(self) -> NoisePlan:
-        """The same model noise on clean images: nothing is cropped, mirrored, augmented or cut."""
-        return self.model_copy(update={"rand_augment": None, "cutout": 0, "flip": 0.0, "crop": "none"})
-
 
 def noised(
     images: Sequence[np.ndarray] | np.ndarray,

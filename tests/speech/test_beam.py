@@ -341,4 +341,4 @@ def test_files_that_are_no_language_model_are_refused(tmp_path: Path) -> None:
 
 def test_a_language_model_that_lacks_units_is_refused_naming_them(tmp_path: Path) -> None:
     SmallNgram(["a", "c"], 2, seed=0).write(tmp_path / "small.arpa")
-    assert "does not know 1 of the model's 3 units: b;" in refused(tmp_path)
+    assert "does not know 1 of the 3 units of the tokenizer: 'b'." in refused(tmp_path)

@@ -54,7 +54,7 @@ def test_a_language_model_that_does_not_fit_is_refused_in_one_line(
     arpa = SmallNgram(["x", "y"], 2, seed=0).write(untrained / "small.arpa")
     command = ["transcribe", str(untrained / "model"), str(untrained / "a.wav"), "--lm", str(arpa)]
     assert cli.main(command) == 1
-    assert "does not know 3 of the model's 3 units: a b c;" in capsys.readouterr().err
+    assert "does not know 3 of the 3 units of the tokenizer: 'a', 'b', 'c'." in capsys.readouterr().err
     assert cli.main([*command, "--lexicon", "vocabulary"]) == 1
     assert "there is nothing to spell; leave lexicon out" in capsys.readouterr().err
 

@@ -61,13 +61,6 @@ def read_arpa(path: Path) -> Ngram:
     return trimmed(names, orders)
 
 
-def read_vocabulary(path: Path) -> tuple[str, ...]:
-    """The words of an ARPA file, in its order, read without the longer n-grams. Raises ArpaError."""
-    file = _File(path, _bytes(path))
-    section = file.sections[0]
-    return tuple(_names(file, section, _section(file, section)))
-
-
 def is_arpa(path: Path) -> bool:
     r"""Whether a file begins as an ARPA file does: with \data\, after blank lines at most."""
     with opened(path) as stream:
