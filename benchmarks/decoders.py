@@ -18,7 +18,7 @@ import torch
 
 from nst_asr.speech.beam import LmPlan, search
 from nst_asr.speech.lexicon import Spelling, read, spelt
-from nst_asr.speech.ngram.arpa import read_vocabulary
+from nst_asr.speech.ngram.arpa import read_arpa
 from nst_asr.speech.tokenizer import SPACE, Tokenizer
 
 Decode = Callable[[np.ndarray], str]
@@ -40,7 +40,7 @@ class Task:
             return []
         if isinstance(self.plan.lexicon, Path):
             return read(self.plan.lexicon, self.tokenizer)
-        words = [word for word in read_vocabulary(self.plan.path) if word not in _MARKS]
+        words = [word for word in read_arpa(self.plan.path).names if word not in _MARKS]
         return spelt(words, self.tokenizer, str(self.plan.path))
 
 

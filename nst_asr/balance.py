@@ -56,6 +56,7 @@ class Copies:
     """The result of balancing.
 
     table: copies (u16, 0 for rows that are not kept or not chosen) and weight (f32, 1), in the order of the labels.
+    tokens: each unit by its name, and how often it occurs in the labeled data, the kept rows and the copies (f64).
     rows: distinct rows that have a copy; hours: of all copies. kl_before, kl_after: KL(target || tokens of the kept
     rows once), KL(target || tokens of the copies), nats, smoothed as in `weigh.divergence`; the target is the token
     shares of the labeled data, or equal shares of its classes where classes are balanced. kl_weights: the same for
@@ -66,6 +67,7 @@ class Copies:
     """
 
     table: pl.DataFrame
+    tokens: pl.DataFrame
     by: str
     rows: int
     hours: float
@@ -79,8 +81,9 @@ class Copies:
     absent: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
-        """Everything but the table, as plain values."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "table"}
+        """Everything but the tables, as plain values."""
+        tables = ("table", "tokens")
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in tables}
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def balance(
     """
     gathered = _gather(labels, kept, len(shares.counts), plan, key)
     rows, target = gathered.rows, _target(shares, plan)
-    before = divergence(target, count(rows, np.ones(len(rows.hours)), len(target)))
+    once = count(rows, np.ones(len(rows.hours)), len(target))
     if plan.by == "tokens":
         chosen = _by_tokens(gathered.draws, rows, target, plan)
     elif plan.by == "classes":
@@ -125,12 +128,15 @@ def balance(
     else:
         chosen = _Chosen(np.ones(len(rows.hours), np.int64))
     counts = count(rows, chosen.copies, len(target))
-    after = divergence(target, counts)
+    before, after = divergence(target, once), divergence(target, counts)
+    given = np.asarray(shares.counts, np.float64)
+    tokens = pl.DataFrame({"token": list(shares.names), "labeled": given, "kept": once, "copies": counts})
     lacking = np.flatnonzero((target > 0) & (counts == 0)) if plan.by == "classes" else ()
     absent = tuple(shares.names[unit] for unit in lacking)
     found = {name: value for name, value in vars(chosen).items() if name != "copies"}
     distinct, hours = int((chosen.copies > 0).sum()), float(chosen.copies @ rows.hours)
-    return Copies(_laid_out(chosen.copies, kept), plan.by, distinct, hours, before, after, **found, absent=absent)
+    table = _laid_out(chosen.copies, kept)
+    return Copies(table, tokens, plan.by, distinct, hours, before, after, **found, absent=absent)
 
 
 @dataclass(frozen=True)

@@ -77,13 +77,21 @@ def count(tables: Iterable[pl.DataFrame], measure: Measure) -> Census:
         short += int(table.select(measure.short().sum()).item())
         words += int(used.select(length(measure.unit).sum()).item())
         seconds += float(used["size"].cast(pl.Float64).sum())
-        vocabulary = pl.concat([vocabulary, _counted(used["label"], measure.unit)]).group_by("word").sum()
+        vocabulary = pl.concat([vocabulary, counted(used["label"], measure.unit)]).group_by("word").sum()
     return Census(rows, short, kept, words, seconds, vocabulary)
 
 
 def length(unit: Unit, column: str = "label") -> pl.Expr:
     """The words or the characters (blanks left out) of each label, i64; 0 for one that is null."""
     return pl.col(column).fill_null("").str.count_matches(_PATTERN[unit]).cast(pl.Int64)
+
+
+def counted(labels: pl.Series, unit: Unit, times: pl.Series | None = None) -> pl.DataFrame:
+    """Each word (or character) of the labels and its `count`, i64; a label counts as often as `times` says, or once."""
+    words = labels.str.extract_all(_PATTERN[unit]).alias("word")
+    once = pl.lit(1, pl.Int64) if times is None else times.cast(pl.Int64)
+    table = words.to_frame().with_columns(once.alias("count")).drop_nulls("word")
+    return table.explode("word", empty_as_null=False).group_by("word").agg(pl.col("count").sum())
 
 
 def kinds_among(counts: np.ndarray, number: int) -> float:
@@ -108,8 +116,3 @@ def _share_without(each: int, total: int, number: int) -> float:
         return 0.0
     logs = (total - each + 1, total - number + 1), (total - each - number + 1, total + 1)
     return math.exp(sum(map(math.lgamma, logs[0])) - sum(map(math.lgamma, logs[1])))
-
-
-def _counted(labels: pl.Series, unit: Unit) -> pl.DataFrame:
-    words = labels.drop_nulls().str.extract_all(_PATTERN[unit]).explode(empty_as_null=False).alias("word")
-    return words.value_counts(name="count").cast({"count": pl.Int64})

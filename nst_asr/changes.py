@@ -118,11 +118,19 @@ def changes(run: Path, old: int, new: int, truth: Truth | None = None) -> Change
     about_run(run)
     if old == new:
         raise StoreError(f"{run}: from {old} to {new} nothing changes; name two generations")
-    parts = {number: _judged_parts(run, number) for number in (old, new)}
+    return across((run, old), (run, new), truth)
+
+
+def across(old: tuple[Path, int], new: tuple[Path, int], truth: Truth | None = None) -> Changes:
+    """What changed from one generation to another that may be of another run on the same pool.
+
+    old, new: run folder and generation. Raises StoreError as `changes`.
+    """
+    parts = [_judged_parts(*side) for side in (old, new)]
     cells: list[pl.DataFrame] = []
     vocabulary = pl.DataFrame(schema={"word": pl.String, "old": pl.Int64, "new": pl.Int64})
     pairs = pl.DataFrame(schema=SCHEMA)
-    for piece in _with_verdicts(side_by_side(parts[old], parts[new]), run, old, new):
+    for piece in _with_verdicts(side_by_side(*parts), old, new):
         measured = _measured(piece, truth)
         cells.append(measured.group_by(_CELL).agg(pl.len().cast(pl.Int64).alias("rows"), pl.col(_SUMS).sum()))
         vocabulary = _merged([vocabulary, _counted(piece)], ["word"])
@@ -130,8 +138,8 @@ def changes(run: Path, old: int, new: int, truth: Truth | None = None) -> Change
         pairs = _merged([pairs, changed_words(changed["old"].to_list(), changed["new"].to_list())], ["before", "after"])
         if len(pairs) > _MOST_PAIRS:
             pairs = in_order(pairs).head(_MOST_PAIRS // 2)
-    teachers = (teacher_of(run, old), teacher_of(run, new))
-    return Changes(old, new, teachers, _merged(cells, _CELL), vocabulary, in_order(pairs))
+    teachers = (teacher_of(*old), teacher_of(*new))
+    return Changes(old[1], new[1], teachers, _merged(cells, _CELL), vocabulary, in_order(pairs))
 
 
 def _judged_parts(run: Path, number: int) -> list[Path]:
@@ -143,13 +151,16 @@ def _judged_parts(run: Path, number: int) -> list[Path]:
     return parts_in(run / f"gen{number}" / "1-labels")
 
 
-def _with_verdicts(tables: Iterator[pl.DataFrame], run: Path, old: int, new: int) -> Iterator[pl.DataFrame]:
-    paths = {"old_verdict": f"gen{old}/2-verdicts.parquet", "new_verdict": f"gen{new}/2-verdicts.parquet"}
+def _with_verdicts(
+    tables: Iterator[pl.DataFrame], old: tuple[Path, int], new: tuple[Path, int]
+) -> Iterator[pl.DataFrame]:
+    sides = {"old_verdict": old, "new_verdict": new}
+    paths = {column: run / f"gen{number}/2-verdicts.parquet" for column, (run, number) in sides.items()}
     start = 0
     for table in tables:
-        for column, name in paths.items():
-            with readable(run / name):
-                rows = pl.scan_parquet(run / name).slice(start, len(table)).select(pl.col("verdict").cast(pl.String))
+        for column, path in paths.items():
+            with readable(path):
+                rows = pl.scan_parquet(path).slice(start, len(table)).select(pl.col("verdict").cast(pl.String))
                 table = table.with_columns(rows.collect()["verdict"].alias(column))
         start += len(table)
         yield table

@@ -1,7 +1,7 @@
 """nst-asr <verb>, in the order of the work.
 
-prepare, prepare-images, lm (language models); run, label, import-labels; results, report, filter --dry-run, why, diff;
-transcribe, classify.
+prepare, prepare-images, lm (language models); run, label, import-labels; results, report, filter --dry-run, why, diff,
+compare-runs, watch; score-wer, score-accuracy; transcribe, classify.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,16 +18,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst_asr import __version__
+from nst_asr.compare_runs.verb import add_compare_runs
 from nst_asr.dry_run import add_filter
 from nst_asr.label_verb import add_label, given_to_label
 from nst_asr.ledger_verbs import add_diff, add_why
+from nst_asr.scoring.verb import add_score_wer
 from nst_asr.speech.import_labels import add_import_labels
 from nst_asr.speech.ngram.verb import add_lm
 from nst_asr.speech.transcripts import KINDS as TRANSCRIPTS
 from nst_asr.vision.prepare import add_prepare_images
+from nst_asr.vision.score_accuracy import add_score_accuracy
+from nst_asr.watch.verb import add_watch
 
 if TYPE_CHECKING:
     from nst_asr.corpus import Truth
+    from nst_asr.report.preview import Previews
     from nst_asr.speech.task import Speech
     from nst_asr.vision.task import Vision
 
@@ -59,6 +66,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options; key=value words may stand anywhere among them, which argparse alone does not allow."""
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
+    if hasattr(options, "hypotheses") and not any(word.startswith("-") for word in rest):
+        options.hypotheses, rest = [*options.hypotheses, *map(Path, rest)], []  # those that stand behind an option
     strange = [word for word in rest if word.startswith("-") or "=" not in word or not hasattr(options, "settings")]
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")
@@ -84,6 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     add_filter(verbs)
     add_why(verbs)
     add_diff(verbs)
+    add_compare_runs(verbs)
+    add_watch(verbs)
+    add_score_wer(verbs)
+    add_score_accuracy(verbs, _score_accuracy)
     _add_transcribe(verbs)
     _add_classify(verbs)
     return parser
@@ -141,9 +154,10 @@ def _add_results(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_report(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    add = verbs.add_parser("report", help="write report.html and plots/ of a run", allow_abbrev=False)
+    add = verbs.add_parser("report", help="write report.html, plots/ and results.json of a run", allow_abbrev=False)
     add.add_argument("exp", type=Path, help="experiment folder")
     add.add_argument("--truth", type=Path, metavar="TSV", help="id and text of pool utterances: true label errors")
+    add.add_argument("--media-mb", type=float, metavar="MB", help="of sound and pictures in it (5); 0: none")
     add.set_defaults(verb=_report)
 
 
@@ -255,18 +269,23 @@ def _label(options: argparse.Namespace) -> int:
 
 def _start(plan: Path) -> Callable[..., None]:
     """What starts a run of the plan's task."""
-    from nst_asr import config
-
-    task = config.read(plan).get("task", "speech")
-    if task == "vision":
+    if _task(plan) == "vision":
         from nst_asr.vision.start import run_vision
 
         return run_vision
-    if task != "speech":
-        raise config.ConfigError(f"{plan}: task = {task!r}: give speech or vision")
     from nst_asr.speech.start import run_speech
 
     return run_speech
+
+
+def _task(plan: Path) -> str:
+    """The task that a plan is of: speech or vision."""
+    from nst_asr import config
+
+    task = config.read(plan).get("task", "speech")
+    if task not in ("speech", "vision"):
+        raise config.ConfigError(f"{plan}: task = {task!r}: give speech or vision")
+    return str(task)
 
 
 def _results(options: argparse.Namespace) -> int:
@@ -287,10 +306,30 @@ def _truth(options: argparse.Namespace) -> Truth | None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from nst_asr.report import report
+    from nst_asr.report import MEDIA_MB, report
 
-    print(report(options.exp, _truth(options)))
+    media_mb = MEDIA_MB if options.media_mb is None else options.media_mb
+    print(report(options.exp, _truth(options), _previews(options.exp, media_mb), media_mb))
+    rows = f"python tools/write_results.py {shlex.quote(str(options.exp))} --title TITLE --into RESULTS.md"
+    print(f"its rows of the recipe's RESULTS.md: {rows}", file=sys.stderr)
     return 0
+
+
+def _previews(run: Path, media_mb: float) -> Previews | None:
+    """What gives the sound and the pictures of examples of a run's task; None where none are wanted."""
+    from nst_asr.config import ConfigError
+
+    if not 0 <= media_mb < math.inf:
+        raise ConfigError(f"--media-mb {media_mb:g}: give a number of megabytes, 0 for none")
+    if not media_mb or not (run / "plan.yaml").exists():
+        return None  # a folder without a plan is no run, which the report says
+    if _task(run / "plan.yaml") == "vision":
+        from nst_asr.vision import preview as pictures
+
+        return pictures.previews
+    from nst_asr.speech import preview as sounds
+
+    return sounds.previews
 
 
 def _transcribe(options: argparse.Namespace) -> int:
@@ -314,6 +353,15 @@ def _lm(options: argparse.Namespace) -> int:
     with _log_on_terminal():
         found = lm(options)
     print(found)
+    return 0
+
+
+def _score_accuracy(options: argparse.Namespace) -> int:
+    from nst_asr.vision.score_accuracy import score_accuracy
+
+    with _log_on_terminal():
+        found = score_accuracy(options)
+    print(found, end="")
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,6 +102,26 @@ def parse(kind: type[R], content: Mapping[str, Any], source: str = "configuratio
 def write(record: Record) -> str:
     """The record as YAML text: every value, defaults included."""
     return yaml.safe_dump(record.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def default_of(kind: type[Record], names: Sequence[str]) -> tuple[bool, Any]:
+    """Whether the key `names` of a record of `kind` has a default, and which; places in lists are passed over.
+
+    A record that is itself a default has the values of that one: `rules: Rules = Rules(least=2)` makes rules.least 2.
+    """
+    found: Any = None  # the record that is the default so far, where there is one
+    known, value = False, None
+    for name in (name for name in names if not name.isdigit()):
+        if not (isinstance(kind, type) and issubclass(kind, Record)) or name not in kind.model_fields:
+            return False, None
+        field = kind.model_fields[name]
+        if found is not None:
+            known, value = True, getattr(found, name)
+        else:
+            known, value = not field.is_required(), field.get_default(call_default_factory=True)
+        found = value if isinstance(value, Record) else None
+        kind = type(found) if found is not None else _record_in(field.annotation)
+    return (True, value) if known else (False, None)
 
 
 def differences(old: Any, new: Any, prefix: str = "") -> list[str]:

@@ -12,6 +12,7 @@ import polars as pl
 from nst_asr import config
 from nst_asr.corpus import Labeled, Truth, Unlabeled
 from nst_asr.plan import expand
+from nst_asr.plan_from import PlanFrom
 from nst_asr.ranks import rank
 from nst_asr.rows import read_truth
 from nst_asr.run import Run, join_run, open_run
@@ -43,7 +44,7 @@ class Given:
         sets = {**data, **({"truth": known} if known else {})}
         if self.share:
             return join_run(self.exp, plan, sets, terms)
-        run = open_run(self.exp, plan, sets, terms)
+        run = open_run(self.exp, plan, sets, terms, PlanFrom(self.plan, tuple(self.settings)))
         if not rank():
             write_json(self.exp / "given.json", self._noted())
         return run

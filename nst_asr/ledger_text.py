@@ -65,13 +65,14 @@ def _judged(entry: Found) -> list[str]:
     if entry["verdict"] is None:
         return ["  not judged yet"]
     if entry["verdict"] != KEPT:
-        return [f"  rejected by {_reason(entry['reason'])}"]
+        return [f"  rejected by {describe_reason(entry['reason'])}"]
     if entry["copies"] is None:
         return ["  kept"]
     return [f"  kept; copies: {entry['copies']}, weight: {_number(entry['weight'])}"]
 
 
-def _reason(reason: Found) -> str:
+def describe_reason(reason: Found) -> str:
+    """What `reasons.reason` found, on one line."""
     parts = [_failure(failed) for failed in reason["failed"]] + ([reason["note"]] if reason["note"] else [])
     return str(reason["rule"]) + (": " + "; ".join(parts) if parts else "")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def reason(run: Path, generation: int, rule: str, row: pl.DataFrame) -> dict[str
     `measure`, the label's `value` (null where it lacks the measure), the `cutoff`, and whether it asks for `more` or
     `less`. note: what a rule without a cut-off looks for, or why no cut-off can be told.
     """
-    plan = _plan(run, generation)
+    plan = filter_plan(run, generation)
     if plan is None:
         return {"rule": rule, "failed": [], "note": "its cut-off is not in the plan, or in another version's terms"}
     failed = _by_target(run, generation, plan, row) if rule == "target_error" else _by_cutoffs(rule, plan, row)
@@ -41,13 +42,20 @@ def whole(row: pl.DataFrame) -> pl.DataFrame:
     return row.with_columns(pl.lit(None, kind).alias(name) for name, kind in absent.items())
 
 
+def measure_of(key: str) -> str:
+    """What a cut-off with this key in the plan, such as `least.margin`, is compared with."""
+    first, _, last = key.partition(".")
+    return _MEASURES.get(first) or _ALIKE.get(first) or last or first
+
+
 def plain(value: Any) -> Any:
     """A number as JSON has it: infinities and NaN, which it has not, as text."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _plan(run: Path, generation: int) -> FilterPlan | None:
-    content = load_yaml((run / "plan.yaml").read_text(encoding="utf-8"))
+def filter_plan(run: Path, generation: int) -> FilterPlan | None:
+    """The filter that a run's plan has for a generation; None where it is not there, or is that of another version."""
+    content = _content((run / "plan.yaml").read_text(encoding="utf-8"))
     generations = content.get("generations") if isinstance(content, Mapping) else None
     if not isinstance(generations, list) or len(generations) < generation:
         return None
@@ -57,14 +65,18 @@ def _plan(run: Path, generation: int) -> FilterPlan | None:
         return None
 
 
+@lru_cache(maxsize=1)
+def _content(plan: str) -> Any:
+    """A plan's YAML, which takes its time and is asked for label by label."""
+    return load_yaml(plan)
+
+
 def _by_cutoffs(rule: str, plan: FilterPlan, row: pl.DataFrame) -> list[dict[str, Any]]:
     failed = []
     for cutoff in cutoffs_of(plan, None, None):
         if cutoff.rule == rule and row.select(cutoff.rejects).item():
-            first, _, last = cutoff.key.partition(".")
-            measure = _MEASURES.get(first) or _ALIKE.get(first) or last or first
             value = plain(row.select(cutoff.measure).item())
-            failed.append(_failure(cutoff.key, measure, value, cutoff.value, cutoff.from_below))
+            failed.append(_failure(cutoff.key, measure_of(cutoff.key), value, cutoff.value, cutoff.from_below))
     return failed
 
 

@@ -8,14 +8,14 @@ counted in hours, and risk in words, is ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from nst_asr.bootstrap import percentiles, rate
+from nst_asr.bootstrap import percentiles, rate, resampled_weights
 from nst_asr.key import Key
 from nst_asr.measures import MEASURES, RAW
 from nst_asr.score import FEWEST_SPEAKERS
@@ -25,7 +25,6 @@ REFERENCE = "logprob_per_token"  # what the other measures are compared with
 FEWEST_ROWS = 20  # that stand behind a cut-off: what fewer say of an error rate is chance
 _POINTS = 100  # of a curve that is written
 _RESAMPLES = 200
-_AT_ONCE = 4_000_000  # weights held in memory
 
 
 @dataclass(frozen=True)
@@ -252,19 +251,10 @@ def _resampled(
 ) -> dict[str, np.ndarray]:
     """The areas over the same resamples for all measures."""
     pieces: dict[str, list[np.ndarray]] = {name: [] for name in orders}
-    for weights in _weights(units, key):
+    for weights in resampled_weights(units, key, _RESAMPLES):
         for name, ends in orders.items():
             pieces[name].append(_areas(ends, amounts, weights))
     return {name: np.concatenate(parts) for name, parts in pieces.items()}
-
-
-def _weights(units: np.ndarray, key: Key) -> Iterator[np.ndarray]:
-    """How often each label is in each resample, some resamples at a time."""
-    draw, number = key.generator(), int(units.max()) + 1
-    rows = max(1, _AT_ONCE // len(units))
-    for start in range(0, _RESAMPLES, rows):
-        size = min(rows, _RESAMPLES - start)
-        yield draw.multinomial(number, np.full(number, 1 / number), size=size)[:, units].astype(np.float64)
 
 
 def _difference(

@@ -7,12 +7,11 @@ import json
 import logging
 import os
 import platform
-import resource
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -21,6 +20,9 @@ from typing import Any
 
 from nst_asr import __version__, config
 from nst_asr.corpus import Labeled, Truth, Unlabeled
+from nst_asr.hardware import hardware
+from nst_asr.peak_memory import PeakMemory
+from nst_asr.plan_from import PlanFrom
 from nst_asr.ranks import rank, wait_for
 from nst_asr.settle import refuse_other_plan
 from nst_asr.store import StoreError, explained, json_text, once, part_of, read_json, write_json, write_text
@@ -61,28 +63,31 @@ class Run:
 
     @contextmanager
     def timed(self, name: str) -> Iterator[dict[str, Any]]:
-        """Append the seconds that the block took, and the peak memory so far, to steps.jsonl, with what it notes."""
-        began = time.monotonic()
+        """Append the seconds that the block took, and its memory (`PeakMemory`), to steps.jsonl, with what it notes."""
+        began, memory = time.monotonic(), PeakMemory()
         notes: dict[str, Any] = {}
-        yield notes
+        try:
+            yield notes
+        finally:
+            needed = memory.close()
         if rank():
             return
-        line = {
-            "step": name,
-            "seconds": round(time.monotonic() - began, 3),
-            "peak_memory_mb": round(_peak_memory_mb(), 1),
-            **notes,
-        }
+        line = {"step": name, "seconds": round(time.monotonic() - began, 3), **needed, **notes}
         with explained(self.folder / "steps.jsonl"), open(self.folder / "steps.jsonl", "a", encoding="utf-8") as file:
             # a line that a crash cut short must not swallow this one
             file.write("\n" * _ends_mid_line(self.folder / "steps.jsonl") + json.dumps(line) + "\n")
 
 
 def open_run(
-    folder: Path, plan: config.Record, data: Mapping[str, Labeled | Unlabeled | Truth], terms: Terms | None = None
+    folder: Path,
+    plan: config.Record,
+    data: Mapping[str, Labeled | Unlabeled | Truth],
+    terms: Terms | None = None,
+    plan_from: PlanFrom | None = None,
 ) -> Run:
     """The run folder, made or found again, and locked as long as this process lives.
 
+    run.json says what the run began with, the commands given since, and where the plan came from (`plan_from`).
     Raises StoreError where it holds results of another plan or of other data, or where another run works in it. Under
     torchrun rank 0 does all this; where it raises, torchrun ends the others.
     """
@@ -98,11 +103,13 @@ def open_run(
     about = {
         "recipe": content.get("recipe"),
         "seed": content.get("seed"),
-        "command": "\n".join(dict.fromkeys([*before.get("command", "").splitlines(), _command()])),
+        "command": "\n".join(_once(before.get("command", "").splitlines(), _command())),
+        "stage_commands": _once(before.get("stage_commands", ()), _stage_command()),
+        "plan_from": plan_from.to_json(plan) if plan_from else before.get("plan_from"),
         # of the code that began: a stage given later takes no credit for the weights
         "commit": before.get("commit") or _commit(),
         "versions": before.get("versions") or _versions(),
-        "hardware": before.get("hardware") or _hardware(),
+        "hardware": before.get("hardware") or hardware(),
         "corpus": _described(folder),
         "terms": terms.to_json(),
     }
@@ -254,15 +261,19 @@ def _write(part: Path, text: str) -> None:
     part.write_text(text, encoding="utf-8")
 
 
-def _peak_memory_mb() -> float:
-    """The largest resident size of this process or of any finished child, in MiB."""
-    own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return max(own, children) / (2**20 if sys.platform == "darwin" else 2**10)
-
-
 def _command() -> str:
     """This command; a recipe's script names itself, which says more than the command of one of its stages."""
-    return os.environ.get("NST_ASR_COMMAND") or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return os.environ.get("NST_ASR_COMMAND") or _stage_command()
+
+
+def _stage_command() -> str:
+    """This command itself, which a recipe's script may have given for one of its stages."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _once(earlier: Iterable[str], new: str) -> list[str]:
+    """The commands so far and this one, each the first time that it was given."""
+    return list(dict.fromkeys([*earlier, new]))
 
 
 def _commit() -> str | None:
@@ -285,20 +296,3 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _hardware() -> dict[str, Any]:
-    return {
-        "machine": platform.machine(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")

@@ -8,15 +8,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from nst_asr.align import align_counts
-from nst_asr.bootstrap import percentiles, rate, resampled_totals
+from nst_asr.align import Costs, align_counts
+from nst_asr.bootstrap import FEWEST_BLOCKS, blocks, percentiles, rate, resampled_totals
 from nst_asr.key import Key
-from nst_asr.store import StoreError, write_json, write_table
+from nst_asr.store import StoreError, read_json, write_json, write_table
 from nst_asr.terms import Terms
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -29,9 +29,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "character_errors": pl.Int32(),
     "characters": pl.Int32(),  # of the reference
 }
-FEWEST_SPEAKERS = 5  # of fewer, a resample says little about the spread among speakers
-
-Over = Literal["speaker", "utterance"]
+FEWEST_SPEAKERS = FEWEST_BLOCKS
 
 
 class ScoreError(ValueError):
@@ -40,9 +38,14 @@ class ScoreError(ValueError):
 
 @dataclass(frozen=True)
 class Score:
-    """The errors of each utterance (columns: `SCHEMA`) and what they sum to."""
+    """The errors of each utterance (columns: `SCHEMA`, and that of `over`) and what they sum to.
+
+    over: what the bootstrap draws, "speaker" (the column group), "utterance" (each by itself), or a column of
+    `utterances` such as a chapter; None: `interval_over` chooses.
+    """
 
     utterances: pl.DataFrame
+    over: str | None = None
 
     @cached_property
     def errors(self) -> int:
@@ -68,16 +71,14 @@ class Score:
         """Utterances with at least one error."""
         return int((_errors(self.utterances) > 0).sum())
 
-    @cached_property
-    def interval_over(self) -> Over:
-        """What the bootstrap draws: speakers where every one is known and there are at least 5, else utterances.
+    @property
+    def interval_over(self) -> str:
+        """What the bootstrap draws: if nothing else is asked for, speakers where all are known and at least 5.
 
         Errors of one speaker go together, so utterances alone give too narrow an interval. Of fewer than 5 speakers
         the resamples say nothing about the next speaker, and an interval over utterances is about these speakers only.
         """
-        groups = self.utterances["group"]
-        known = groups.null_count() == 0 and groups.n_unique() >= FEWEST_SPEAKERS
-        return "speaker" if known else "utterance"
+        return blocks(self.utterances, self.over)[0]
 
     @cached_property
     def interval(self) -> tuple[float, float]:
@@ -127,35 +128,48 @@ class Score:
         return int(self.utterances[column].cast(pl.Int64).sum())
 
 
-def score(reference: pl.DataFrame, hypothesis: pl.DataFrame) -> Score:
+def score(
+    reference: pl.DataFrame, hypothesis: pl.DataFrame, costs: Costs = "unit", *, over: str | None = None
+) -> Score:
     """The errors of `hypothesis` (id, label) against `reference` (id, group, label), in the order of the reference.
 
-    Text is compared as it stands; `align_counts` says what words and characters are. Raises ScoreError where the ids
-    of the two are not the same, one occurs twice or has no label, or there are none.
+    Text is compared as it stands; `align_counts` says what words and characters are, and which costs there are: of the
+    words' alignments and the characters' alike. over: what the bootstrap draws, perhaps another column of `reference`
+    (`Score.over`). Raises ScoreError where the ids of the two are not the same, one occurs twice or has no label, or
+    there are none; BlockError where it cannot be over that.
     """
     _check_ids(reference, hypothesis)
+    _, together = blocks(reference, over)
     pairs = reference.join(
         hypothesis.select("id", heard="label"), on="id", how="left", maintain_order="left", validate="1:1"
     )
-    references, hypotheses = pairs["label"].to_list(), pairs["heard"].to_list()
-    words = align_counts(references, hypotheses, "word")
-    characters = align_counts(references, hypotheses, "character")
+    words = align_counts(pairs["label"], pairs["heard"], "word", costs)
+    characters = align_counts(pairs["label"], pairs["heard"], "character", costs)
     columns = {
         **dict(zip(("substitutions", "deletions", "insertions", "words"), words.T, strict=True)),
         "character_errors": characters[:, :3].sum(1, dtype=np.int32),
         "characters": characters[:, 3],
     }
-    return Score(pairs.select("id", "group").with_columns(**{name: pl.Series(c) for name, c in columns.items()}))
+    found = pairs.select("id", "group").with_columns(**{name: pl.Series(c) for name, c in columns.items()})
+    if over is None or together is None or together.name in ("id", "group"):
+        return Score(found, over)
+    if together.name in SCHEMA:
+        raise ScoreError(f"{over} is what a score calls a number of its own; give the column another name")
+    return Score(found.with_columns(together), over)
 
 
 def read_score(path: Path) -> Score:
-    """The score that `write` put in `path`. Raises StoreError where a part of it is missing or damaged."""
+    """The score that `write` put in `path`, over what it was. Raises StoreError where a part is missing or damaged."""
     table = path.with_suffix(".parquet")
     if not path.exists() or not table.exists():
         missing = path if not path.exists() else table
         raise StoreError(f"{missing}: missing; move what is left of this score away and give the same command again")
     try:
-        return Score(pl.read_parquet(table).match_to_schema(SCHEMA))
+        rows = pl.read_parquet(table)
+        extra = {name: kind for name, kind in rows.schema.items() if name not in SCHEMA}  # what it was over, if that
+        found = Score(rows.match_to_schema(SCHEMA | extra))
+        over = read_json(path).get("interval_over", found.interval_over)
+        return found if over == found.interval_over else Score(found.utterances, over)
     except pl.exceptions.PolarsError as error:
         raise StoreError(f"{table}: damaged ({error}); move it away and give the same command again") from None
 
@@ -191,7 +205,7 @@ class Comparison:
 def compare(old: Score, new: Score, key: Key) -> Comparison:
     """How the rate of `new` differs from that of `old` on the same utterances, by a paired bootstrap.
 
-    Both are resampled together, over the units of `interval_over`: what makes an utterance hard for both cancels.
+    Both are resampled together, over what `old.interval_over` says: what makes an utterance hard for both cancels.
     Raises ScoreError where the utterances are not the same.
     """
     words, before, after = resampled_totals(_units([old, new]), key).T
@@ -218,6 +232,7 @@ class Recovery:
 def recovery_rate(baseline: Score, student: Score, oracle: Score, key: Key) -> Recovery:
     """(baseline - student) / (baseline - oracle) with its 95 % interval, by a bootstrap paired over all three.
 
+    They are resampled over what `baseline.interval_over` says.
     1: as good as with true labels; 0: no better than the teacher; negative: worse. Source: the recovery rate (WRR) of
     Kahn, Lee and Hannun 2020, "Self-training for end-to-end speech recognition"; the interval is ours. There is no rate
     where the oracle is no better than the baseline, and no interval where that is so in more than 2.5 % of the
@@ -244,15 +259,16 @@ def _errors(utterances: pl.DataFrame) -> pl.Series:
 def _units(scores: list[Score]) -> np.ndarray:
     """What the bootstrap draws, int64 (units, 1 + scores): words, then the errors of each score on the same words."""
     first = scores[0]
-    table = first.utterances.select("id", "group", "words", errors0=_errors(first.utterances))
+    _, together = blocks(first.utterances, first.over)
+    table = first.utterances.select("id", "words", errors0=_errors(first.utterances))
     for place, other in enumerate(scores[1:], 1):
         _check_same(first.utterances, other.utterances)
         column = other.utterances.select("id", _errors(other.utterances).alias(f"errors{place}"))
         table = table.join(column, on="id", how="left", maintain_order="left")
-    numbers = pl.exclude("id", "group").cast(pl.Int64)
-    if first.interval_over == "speaker":
-        table = table.group_by("group").agg(numbers.sum())
-    return table.select(numbers).to_numpy()
+    numbers = table.select(pl.exclude("id").cast(pl.Int64))
+    if together is not None:
+        numbers = numbers.group_by(together.alias("block")).sum().drop("block")
+    return numbers.to_numpy()
 
 
 def _check_same(first: pl.DataFrame, other: pl.DataFrame) -> None:

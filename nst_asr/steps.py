@@ -34,7 +34,7 @@ from nst_asr.ranks import rank, wait_for
 from nst_asr.run import Run, alone
 from nst_asr.score import Score
 from nst_asr.shards import Share
-from nst_asr.store import StoreError, read_json, read_table, write_json, written_aside
+from nst_asr.store import StoreError, read_json, read_table, write_json, write_table, written_aside
 from nst_asr.task import Labeler, Model, Shares, Task
 from nst_asr.terms import Terms
 from nst_asr.verdicts import KEPT
@@ -229,6 +229,7 @@ def _balance(
             ", ".join(copies.absent),
         )
     write_json(part.parent / "3-balance.json", copies.to_json())
+    write_table(part.parent / "3-tokens.parquet", copies.tokens)
     _weighed(part.parent, labels, copies.table, weigh).write_parquet(part)
 
 

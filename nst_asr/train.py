@@ -23,12 +23,15 @@ from nst_asr.progress import Progress
 from nst_asr.ranks import local_world
 from nst_asr.rmsprop import RMSprop
 from nst_asr.store import written_aside
+from nst_asr.throughput import Throughput
 
 log = logging.getLogger("nst_asr")
 
 
 _AHEAD = 2  # batches loaded before they are needed
 _NAMED = 50  # ids in a message
+_FLUSH_SECONDS = 5  # until scalars are on the disk, at most
+_SIZE = "size of the batch"  # among the values of an update; what is plotted of it is the throughput
 
 
 class TrainError(RuntimeError):
@@ -49,6 +52,13 @@ class Piece(Protocol):
     @property
     def scalars(self) -> Mapping[str, float]:
         """What to plot of it, summed over the batch, such as seconds of audio of each source."""
+
+    @property
+    def sizes(self) -> Mapping[str, float]:
+        """Size of its examples by source, `labeled` and `pseudo`: seconds of audio, or number of images.
+
+        Nothing where there are no such sources, as in text.
+        """
 
 
 P = TypeVar("P", bound=Piece)
@@ -79,6 +89,11 @@ def fit(objective: Objective[P], plan: FitPlan, folder: Path, key: Key, title: s
     a training never stopped (same machine, same number of threads and processes). Under torchrun each process computes
     its pieces of every batch, and all get the same weights; rank 0 alone writes. Raises TrainError at the first loss or
     gradient that is not finite.
+
+    TensorBoard's scalars, in folder/tensorboard, every `plan.log_every` updates: `loss` of the batch, nats by what its
+    pieces count; `learning_rate`; `gradient_norm` before clipping; of pieces that have sizes `pseudo_share`, the share
+    of the batch's size that is pseudo-labeled, and `size_per_second`, trained on since the scalars before (seconds of
+    audio in a second: times real time; or images in a second), with loading and checkpoints; and the pieces' own.
     """
     _pin_threads(plan.threads)
     device = next(objective.model.parameters()).device
@@ -89,13 +104,15 @@ def fit(objective: Objective[P], plan: FitPlan, folder: Path, key: Key, title: s
     writing = _Writer(folder, start) if group.rank == 0 else nullcontext()
     autocast = _autocast(plan.precision, device)
     objective.model.train()
+    throughput = Throughput()
     with Progress(title, plan.updates, "update", start=start) as progress, writing as writer:
         for step, pieces in _ahead(objective, group, start, plan.updates):
             scalars = _update(objective, state, group, autocast, step, pieces, key)
             state.after(step + 1)
             progress.advance(note=f"loss {scalars['loss']:.3f}")
+            throughput.add(scalars.pop(_SIZE, 0.0))
             if writer and (step + 1) % plan.log_every == 0:
-                writer.add(scalars, step + 1)
+                writer.add(scalars | throughput.since(), step + 1)
             if writer and (step + 1) % plan.checkpoint_every == 0 and step + 1 < plan.updates:
                 state.save(folder, step + 1)
     return state.result()
@@ -159,10 +176,21 @@ def _update(
 
 
 def _summed(group: Group, pieces: Sequence[Piece], loss: float) -> dict[str, float]:
-    """Loss and scalars of the whole batch."""
-    names = sorted({name for piece in pieces for name in piece.scalars})
-    amounts = {name: sum(piece.scalars.get(name, 0.0) for piece in pieces) for name in names}
-    return group.sum_named({"loss": loss, **amounts})
+    """Loss and scalars of the whole batch; where its pieces have sizes also _SIZE, their sum, and `pseudo_share`."""
+    values = {"loss": loss, **_added([piece.scalars for piece in pieces])}
+    sizes = _added([piece.sizes for piece in pieces])
+    found = group.sum_named(values | {f"{_SIZE} {source}": size for source, size in sizes.items()})
+    # numbers that the batch was made with: nothing is asked of a GPU
+    summed = {name: found.pop(name) for name in list(found) if name.startswith(f"{_SIZE} ")}
+    if size := sum(summed.values()):
+        found |= {_SIZE: size, "pseudo_share": summed.get(f"{_SIZE} pseudo", 0.0) / size}
+    return found
+
+
+def _added(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The sum of each value over the parts that have one of that name."""
+    names = sorted({name for part in parts for name in part})
+    return {name: sum(part.get(name, 0.0) for part in parts) for name in names}
 
 
 def _not_finite(what: str, value: float, step: int, ids: Sequence[str]) -> str:
@@ -297,8 +325,8 @@ class _Writer:
     """TensorBoard scalars."""
 
     def __init__(self, folder: Path, start: int) -> None:
-        # events of updates that a crash lost are hidden by those of the resumed training
-        self.events = SummaryWriter(folder / "tensorboard", purge_step=start + 1)
+        # events of updates that a crash lost are hidden by those of the resumed training; who watches sees them soon
+        self.events = SummaryWriter(folder / "tensorboard", purge_step=start + 1, flush_secs=_FLUSH_SECONDS)
 
     def __enter__(self) -> _Writer:
         return self

@@ -84,7 +84,9 @@ def usable(
             log.warning("%s: %d of %d %s cannot be used and are left out", part.name, len(listed), len(part.rows), noun)
         refuse_if_none(checked.bad, len(part.rows), noun=f"{noun} of {part.name}")
         refuse_if_too_many(checked.bad, len(part.rows), limit, noun=noun)
-        checked.rows.select("id", *columns).write_parquet(out)
+        # group and label besides, so that a report needs no manifest
+        besides = [name for name in ("group", "label") if name in checked.rows.columns and name not in columns]
+        checked.rows.select("id", *columns, *besides).write_parquet(out)
 
     kept = read_table(run.step(f"corpus/{part.name}.parquet", make)).select("id", *columns)
     rows = part.rows.drop(columns, strict=False).join(kept, on="id", how="inner", maintain_order="left")

@@ -1,12 +1,18 @@
 """Alignment: unit costs, the tie-break, and totals equal to an independent tool's."""
 
+import os
 import random
+from collections.abc import Callable
+from pathlib import Path
 
 import jiwer
 import numpy as np
+import polars as pl
 import pytest
 
 from nst_asr.align import align_counts, aligned
+
+EXCERPT = os.environ.get("NST_ASR_DATA")  # a folder with librispeech/*.tsv, whose last column is the text
 
 
 def pairs(number: int, seed: int, words: int = 4, longest: int = 8) -> tuple[list[str], list[str]]:
@@ -14,6 +20,44 @@ def pairs(number: int, seed: int, words: int = 4, longest: int = 8) -> tuple[lis
     draw = random.Random(seed)
     texts = [" ".join(f"w{draw.randrange(words)}" for _ in range(draw.randint(0, longest))) for _ in range(2 * number)]
     return texts[:number], texts[number:]
+
+
+def damaged(texts: list[str], seed: int) -> list[str]:
+    """The texts with about a word in five gone, replaced or followed by another."""
+    draw = random.Random(seed)
+    words = ["the", "a", "ONE", "Öl", "naïve", "語", "😀", "hm"]
+    changes: list[Callable[[str], str]] = [
+        lambda word: "",
+        lambda word: draw.choice(words),
+        lambda word: f"{word} {draw.choice(words)}",
+        *[lambda word: word] * 12,
+    ]
+    return [" ".join(draw.choice(changes)(word) for word in text.split()) for text in texts]
+
+
+def unicode_pairs(number: int, seed: int) -> tuple[list[str], list[str]]:
+    """Random texts of many scripts, a few of them empty, with spaces around and in rows; half of the pairs are near."""
+    draw = random.Random(seed)
+    words = [
+        "a",
+        "A",
+        "e\u0301",
+        "\u00e9",
+        "Straße",
+        "STRASSE",
+        "語",
+        "語語",
+        "😀",
+        "שלום",
+        "don't",
+        "x-y",
+        "thirteenletters",
+    ]
+    texts = [
+        draw.choice(("", " ")) + draw.choice((" ", "  ")).join(draw.choices(words, k=draw.randrange(25)))
+        for _ in range(3 * number // 2)
+    ]
+    return texts[:number], texts[number:] + damaged(texts[: number - number // 2], seed)
 
 
 def test_one_of_each_error_is_counted() -> None:
@@ -40,21 +84,49 @@ def test_different_numbers_of_references_and_hypotheses_are_refused() -> None:
         align_counts(["a", "b"], ["a"])
 
 
-def test_word_totals_are_those_of_jiwer_on_thousands_of_pairs() -> None:
-    references, hypotheses = pairs(3000, 0)
-    ours = align_counts(references, hypotheses)
-    for counts, reference, hypothesis in zip(ours, references, hypotheses, strict=True):
-        theirs = jiwer.process_words(reference, hypothesis)
-        assert counts[:3].sum() == theirs.substitutions + theirs.deletions + theirs.insertions
-        assert counts[3] == len(theirs.references[0])
+def errors_by_jiwer(found: jiwer.WordOutput | jiwer.CharacterOutput) -> list[int]:
+    """The errors of each pair: of its chunks that do not match, the longer side."""
+    return [
+        sum(
+            max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+            for chunk in chunks
+            if chunk.type != "equal"
+        )
+        for chunks in found.alignments
+    ]
 
 
-def test_character_totals_are_those_of_jiwer() -> None:
-    references, hypotheses = pairs(300, 1)
-    ours = align_counts(references, hypotheses, "character")
-    theirs = jiwer.process_characters(references, hypotheses)
-    assert ours[:, :3].sum() == theirs.substitutions + theirs.deletions + theirs.insertions
-    assert ours[:, 3].sum() == sum(map(len, references))
+def test_totals_are_those_of_jiwer_on_ten_thousand_pairs() -> None:
+    references, hypotheses = unicode_pairs(10_000, 0)
+    assert references.count("") > 100 < hypotheses.count("")
+    ours, theirs = align_counts(references, hypotheses), jiwer.process_words(references, hypotheses)
+    assert ours[:, :3].sum(1).tolist() == errors_by_jiwer(theirs)
+    assert ours[:, 3].tolist() == [len(text) for text in theirs.references]
+
+
+def test_character_totals_are_those_of_jiwer_on_ten_thousand_pairs() -> None:
+    # it counts every blank of a row, so there are single ones only
+    references, hypotheses = ([" ".join(text.split()) for text in side] for side in unicode_pairs(10_000, 1))
+    ours, theirs = align_counts(references, hypotheses, "character"), jiwer.process_characters(references, hypotheses)
+    assert ours[:, :3].sum(1).tolist() == errors_by_jiwer(theirs)
+    assert ours[:, 3].tolist() == [len(text) for text in references]
+
+
+def test_empty_references_alone_are_counted_as_jiwer_does() -> None:
+    theirs = jiwer.process_words(["", ""], ["one two", ""])
+    assert align_counts(["", ""], ["one two", ""]).sum(0).tolist() == [0, 0, theirs.insertions, 0]
+    assert theirs.wer == 2  # the number of errors, where there is no word to divide by
+
+
+@pytest.mark.skipif(EXCERPT is None, reason="NST_ASR_DATA does not name a folder with librispeech/*.tsv")
+def test_totals_are_those_of_jiwer_on_real_transcripts() -> None:
+    tables = sorted((Path(str(EXCERPT)) / "librispeech").glob("*.tsv"))
+    references = [line.split("\t")[-1] for table in tables for line in table.read_text().splitlines()[1:]]
+    assert len(references) > 1000
+    hypotheses = damaged(references, 3)
+    ours, theirs = align_counts(references, hypotheses), jiwer.process_words(references, hypotheses)
+    assert ours[:, :3].sum(1).tolist() == errors_by_jiwer(theirs)
+    assert ours[:, 3].sum() == sum(map(len, theirs.references)) > 10_000
 
 
 def test_characters_outside_ascii_count_once_each() -> None:
@@ -96,3 +168,23 @@ def test_a_pair_is_counted_the_same_whatever_stands_beside_it() -> None:
     together = align_counts(references, hypotheses)
     shuffled = align_counts([references[i] for i in order], [hypotheses[i] for i in order])
     np.testing.assert_array_equal(together[order], shuffled)
+
+
+def test_words_are_what_stands_between_all_that_polars_takes_for_whitespace() -> None:
+    # the surrogates are no characters
+    points = [chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000]
+    texts = [f"a{point}b" for point in points]
+    words = pl.Series(texts).str.extract_all(r"\S+").list.len().to_numpy()
+    assert (words == 2).sum() == 25
+    np.testing.assert_array_equal(align_counts(texts, [""] * len(texts))[:, 3], words)
+
+
+def test_what_is_no_text_is_refused_with_its_value() -> None:
+    with pytest.raises(TypeError, match="None among the texts"):
+        align_counts(["a", None], ["a", "b"])  # type: ignore[list-item]
+
+
+def test_series_are_aligned_as_lists_are() -> None:
+    references, hypotheses = unicode_pairs(2000, 5)
+    found = align_counts(pl.Series(references), pl.Series(hypotheses))
+    np.testing.assert_array_equal(found, align_counts(references, hypotheses))

@@ -43,8 +43,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_step_is_a_file(finished: Path) -> None:
     names = {
         *("0-heard", "0-gauge.json", "0-risk.json", "1-labels", "2-verdicts.parquet", "2-waterfall.json"),
-        *("3-copies.parquet", "3-balance.json", "3-alarms.json", "4-student", "5-score.json", "5-score.parquet"),
-        *("6-teacher.json", "noise.json", "test.json", "test.parquet"),
+        *("3-copies.parquet", "3-balance.json", "3-tokens.parquet", "3-alarms.json", "4-student", "5-score.json"),
+        *("5-score.parquet", "6-teacher.json", "noise.json", "test.json", "test.parquet"),
     }
     assert set(os.listdir(finished / "gen2")) == names
     scores = {"score.json", "score.parquet", "test.json", "test.parquet"}

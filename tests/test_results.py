@@ -1,4 +1,4 @@
-"""results.json and its tables, from a run folder whose numbers are worked by hand."""
+"""results.json and its table, from a run folder whose numbers are worked by hand."""
 
 import json
 import shutil
@@ -9,10 +9,8 @@ from simulated_run import TRUTH, make_run, score_of
 
 from nst_asr import results
 from nst_asr.key import Key
-from nst_asr.results_table import by_run, markdown, variants
 from nst_asr.score import compare
 from nst_asr.store import StoreError
-from tools import write_results
 
 
 def test_amounts_of_a_generation_are_rows_and_hours_of_its_tables(tmp_path: Path) -> None:
@@ -137,55 +135,3 @@ def test_the_table_says_loudly_that_a_student_got_worse(tmp_path: Path) -> None:
     text = results.table(results.collect(make_run(tmp_path / "run", errors=(19, 39), oracle=30)))
     assert "makes 100.0 % MORE errors than the teacher" in text
     assert "recovery rate: none, the oracle (31.00%) is no better than the baseline (20.00%)" in text
-
-
-def test_markdown_has_mean_and_extremes_over_the_runs(tmp_path: Path) -> None:
-    first = results.collect(make_run(tmp_path / "one", errors=(40, 20), oracle=10), TRUTH)
-    second = results.collect(make_run(tmp_path / "two", errors=(50, 30), oracle=None, seed=1))
-    lines = markdown([first, second], "Digits").splitlines()
-    assert lines[0] == "## Digits"
-    assert "| 0 | 0.500 | - | - | 45.00 % (40.00 to 50.00) | 46.00 % (41.00 to 51.00) | 10 |" in lines
-    assert any(line.startswith("| oracle (1 of 2 runs) |") for line in lines)
-    assert any("Relative WER reduction" in line and "by run: 48.8 %, 39.2 %" in line for line in lines)
-    assert any("seeds 0, 1" in line for line in lines)
-
-
-def test_markdown_of_several_recipes_is_refused(tmp_path: Path) -> None:
-    found = results.collect(make_run(tmp_path / "run"))
-    with pytest.raises(ValueError, match="cifar, digits"):
-        markdown([found, found | {"recipe": "cifar"}], "Both")
-
-
-def test_the_tool_prints_the_section_or_says_what_is_missing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = make_run(tmp_path / "run")
-    assert write_results.main([str(run), "--title", "Digits"]) == 0
-    assert capsys.readouterr().out.startswith("## Digits\n")
-    assert write_results.main([str(tmp_path), "--title", "Digits"]) == 1
-    assert "no run.json" in capsys.readouterr().err
-
-
-def run_of(seed: int, *rates: float) -> dict[str, object]:
-    return {"seed": seed, "generations": [{"test": {"rate": rate}} for rate in rates]}
-
-
-def test_variants_are_compared_seed_by_seed_at_their_own_last_generation() -> None:
-    whole = [run_of(0, 0.20, 0.10, 0.05), run_of(1, 0.30, 0.12, 0.06)]
-    lines = variants(whole, {"no-noise": [run_of(0, 0.20, 0.15), run_of(1, 0.30, 0.18)]}, "Worth").splitlines()
-    assert lines[4] == "| whole recipe | 1 | 11.0 (10.0 to 12.0) | 55.0 (50.0 to 60.0) | - |".replace(".0 (", ".0 % (")
-    assert lines[5] == "| no-noise | 1 | 16.5 % (15.0 to 18.0) | 32.5 % (25.0 to 40.0) | 5.5 (5.0 to 6.0) |"
-
-
-def test_a_variant_of_a_seed_that_the_whole_recipe_lacks_is_refused() -> None:
-    with pytest.raises(ValueError, match="no-noise: seed 7 is not among"):
-        variants([run_of(0, 0.2, 0.1)], {"no-noise": [run_of(7, 0.2, 0.1)]}, "Worth")
-
-
-def test_runs_that_differ_in_more_than_the_seed_have_a_row_each(tmp_path: Path) -> None:
-    found = results.collect(make_run(tmp_path / "a"))
-    lines = by_run({"george": found, "theo": found}, "Speakers").splitlines()
-    teacher, student = (found["generations"][place]["test"]["rate"] for place in (0, -1))
-    assert lines[6].startswith(f"| george | {100 * teacher:.1f} % | {100 * student:.1f} % | ")
-    assert lines[7].startswith("| theo | ")
-    assert "over 2 of 2 runs." in "\n".join(lines)

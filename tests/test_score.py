@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from nst_asr.bootstrap import percentiles, resampled_totals
+from nst_asr.bootstrap import BlockError, percentiles, resampled_totals
 from nst_asr.key import Key
 from nst_asr.score import SCHEMA, Score, ScoreError, compare, read_score, recovery_rate, score
 from nst_asr.store import StoreError, read_json
@@ -250,3 +250,82 @@ def test_there_is_no_recovery_interval_towards_an_oracle_that_is_hardly_better()
     assert (found.low, found.high) == (None, None)
     assert found.reason is not None
     assert found.reason.startswith("no interval")
+
+
+def chaptered(errors: list[int], words: list[int], chapters: list[str]) -> Score:
+    found = with_errors(errors, words).utterances.with_columns(chapter=pl.Series(chapters, dtype=pl.String))
+    return Score(found, "chapter")
+
+
+def test_the_bootstrap_draws_the_blocks_of_any_column() -> None:
+    chapters = [f"c{place // 20}" for place in range(200)]
+    errors = [4 if place < 60 else 0 for place in range(200)]
+    over_chapters, over_speakers = chaptered(errors, [5] * 200, chapters), with_errors(errors, [5] * 200, chapters)
+    assert (over_chapters.interval_over, over_speakers.interval_over) == ("chapter", "speaker")
+    assert over_chapters.interval == over_speakers.interval
+    assert over_chapters.summary()["interval_over"] == "chapter"
+
+
+def test_what_is_drawn_can_be_asked_for_against_the_automatic_choice() -> None:
+    many, few = simulated(0.2, 1, speakers=8).utterances, simulated(0.2, 1, speakers=3).utterances
+    assert Score(many, "utterance").interval == Score(many.with_columns(group=None).cast(SCHEMA)).interval
+    assert Score(few).interval_over == "utterance"
+    assert Score(few, "speaker").interval != Score(few).interval
+
+
+def test_comparisons_and_recovery_are_over_the_blocks_of_the_first() -> None:
+    chapters = [f"c{place // 20}" for place in range(200)]
+    old = [2 if place < 60 else 1 for place in range(200)]
+    new = [0 if place < 60 else 1 for place in range(200)]  # better in three chapters of ten, the same in the others
+    words, oracle = [5] * 200, [0] * 200
+    alone = compare(with_errors(old, words), with_errors(new, words), Key(0))
+    together = compare(chaptered(old, words, chapters), with_errors(new, words), Key(0))
+    assert together.difference == alone.difference
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+    baseline, student, best = chaptered(old, words, chapters), with_errors(new, words), with_errors(oracle, words)
+    by_chapter, by_utterance = (
+        recovery_rate(first, student, best, Key(0)) for first in (baseline, with_errors(old, words))
+    )
+    assert by_chapter.rate == by_utterance.rate
+    assert None not in (by_chapter.high, by_chapter.low, by_utterance.high, by_utterance.low)
+    spans = [float(one.high or 0) - float(one.low or 0) for one in (by_chapter, by_utterance)]
+    assert spans[0] > 1.5 * spans[1]
+
+
+def test_the_interval_over_blocks_covers_where_that_over_utterances_is_too_narrow() -> None:
+    covered: dict[str, list[bool]] = {"chapter": [], "utterance": []}
+    for seed in range(200):
+        draw = np.random.default_rng(seed)
+        rates = np.repeat(draw.beta(4, 16, 40), 20)  # 40 chapters of 20 utterances; the mean rate is 0.2
+        errors, chapters = draw.binomial(5, rates).tolist(), [f"c{place // 20}" for place in range(800)]
+        found = chaptered(errors, [5] * 800, chapters)
+        for over, inside in covered.items():
+            low, high = Score(found.utterances, over).interval
+            inside.append(low <= 0.2 <= high)
+    assert 0.89 <= np.mean(covered["chapter"]) <= 0.99
+    assert np.mean(covered["utterance"]) < 0.75
+
+
+def test_a_score_keeps_the_column_that_it_is_over_and_reads_back(tmp_path: Path) -> None:
+    truth = reference(["a b", "c", "d"]).with_columns(chapter=pl.Series(["x", "x", "y"]), other=pl.lit(1))
+    found = score(truth, hypothesis(["a", "c", "z"]), over="chapter")
+    assert found.utterances.columns == [*SCHEMA, "chapter"]
+    found.write(tmp_path / "score.json")
+    back = read_score(tmp_path / "score.json")
+    assert (back.over, back.interval, back.summary()) == ("chapter", found.interval, found.summary())
+    plain = Score(simulated(0.2, 1, speakers=8).utterances, "utterance")
+    plain.write(tmp_path / "plain.json")
+    assert read_score(tmp_path / "plain.json").interval_over == "utterance"
+
+
+def test_blocks_that_cannot_be_drawn_are_refused_with_the_way_out() -> None:
+    truth = reference(["a", "b"], ["s", None]).with_columns(chapter=pl.Series(["x", "x"]), words=pl.Series([1, 2]))
+    heard = hypothesis(["a", "c"])
+    with pytest.raises(BlockError, match=r"no column room .*there are id, group, label, chapter"):
+        score(truth, heard, over="room")
+    with pytest.raises(BlockError, match="u1: no speaker"):
+        score(truth, heard, over="speaker")
+    with pytest.raises(BlockError, match=r"only one chapter \(x\)"):
+        score(truth, heard, over="chapter")
+    with pytest.raises(ScoreError, match="words is what a score calls a number of its own"):
+        score(truth, heard, over="words")

@@ -1,14 +1,16 @@
 """fit(): schedules, averages, and a crash that leaves no trace."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from nst_asr.curves import curves
 from nst_asr.key import Key
 from nst_asr.plan import FitPlan
 from nst_asr.train import TrainError, fit, learning_rate
@@ -20,6 +22,7 @@ class Points:
     y: Tensor
     ids: list[str]
     scalars: Mapping[str, float] = field(default_factory=lambda: {"points": 4.0})
+    sizes: Mapping[str, float] = field(default_factory=lambda: {"labeled": 3.0, "pseudo": 9.0})
 
     @property
     def count(self) -> float:
@@ -219,5 +222,70 @@ def test_scalars_are_written_for_tensorboard(tmp_path: Path) -> None:
     fit(Regression(), plan(), tmp_path, Key(0), "fit")
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
-    assert {"loss", "learning_rate", "gradient_norm", "points"} <= set(events.Tags()["scalars"])
+    names = {"loss", "learning_rate", "gradient_norm", "points", "pseudo_share", "size_per_second"}
+    assert names == set(events.Tags()["scalars"])
     assert [event.step for event in events.Scalars("learning_rate")] == [5, 10, 15, 20, 25]
+
+
+class Sized(Regression):
+    """Its batches have these sizes, whatever is in them, and take a while to load."""
+
+    def __init__(self, sizes: Sequence[Mapping[str, float]], seconds: float = 0.0) -> None:
+        super().__init__(len(sizes))
+        self.sizes, self.seconds = sizes, seconds
+
+    def load(self, step: int, rank: int = 0, world: int = 1) -> list[Points]:
+        time.sleep(self.seconds)
+        return [replace(piece, sizes=size) for piece, size in zip(super().load(step), self.sizes, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "share"),
+    [
+        ([{"labeled": 3.0, "pseudo": 9.0}], 0.75),
+        ([{"labeled": 3.0, "pseudo": 1.0}, {"pseudo": 12.0}], 13 / 16),  # of the batch, not the mean over its pieces
+        ([{"labeled": 3.0}], 0.0),
+        ([{"pseudo": 3.0}], 1.0),
+    ],
+)
+def test_the_share_of_pseudo_labels_is_that_of_the_sizes_in_the_batch(
+    tmp_path: Path, sizes: list[Mapping[str, float]], share: float
+) -> None:
+    fit(Sized(sizes), plan(), tmp_path, Key(0), "fit")
+    assert curves(tmp_path)["pseudo_share"]["value"].to_list() == pytest.approx([share] * 5)
+
+
+def test_the_throughput_is_the_size_of_all_batches_since_the_scalars_before_by_the_clock(tmp_path: Path) -> None:
+    began = time.monotonic()
+    fit(Sized([{"labeled": 2.0, "pseudo": 6.0}], seconds=0.02), plan(), tmp_path, Key(0), "fit")
+    seconds = time.monotonic() - began
+    rates = curves(tmp_path)["size_per_second"]["value"].to_numpy()
+    assert len(rates) == 5
+    assert (rates <= 8.0 / 0.02 * 1.7).all()  # two batches are loaded ahead, so that the first come sooner
+    assert (5 * 8.0 / rates).sum() <= seconds  # the five stretches lie within the training
+
+
+def test_pieces_without_sizes_have_neither_share_nor_throughput(tmp_path: Path) -> None:
+    fit(Sized([{}]), plan(), tmp_path, Key(0), "fit")
+    assert not {"pseudo_share", "size_per_second"} & set(curves(tmp_path))
+
+
+def test_a_resumed_training_has_the_curves_of_one_never_stopped_the_clock_aside(tmp_path: Path) -> None:
+    fit(Regression(), plan(log_every=1), tmp_path / "whole", Key(0), "whole")
+
+    def die(step: int) -> None:
+        if step == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(Regression(spoil=die), plan(log_every=1), tmp_path / "killed", Key(0), "killed")
+    fit(Regression(), plan(log_every=1), tmp_path / "killed", Key(0), "resumed")
+    whole, killed = (dict(curves(tmp_path / name)) for name in ("whole", "killed"))
+    assert whole.keys() == killed.keys()
+    for name in whole.keys() - {"size_per_second"}:
+        assert whole[name].equals(killed[name]), name
+
+
+def test_what_is_plotted_changes_no_weight(tmp_path: Path) -> None:
+    one = fit(Regression(), plan(log_every=1), tmp_path / "one", Key(0), "fit")
+    assert same(one, fit(Sized([{}]), plan(log_every=25), tmp_path / "two", Key(0), "fit"))

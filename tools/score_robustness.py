@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from nst_asr.vision.robustness import (
     mean_corruption_error,
     mean_flip_rate,
 )
+from nst_asr.vision.robustness_text import markdown
 
 _BATCH = 64
 _SETS = ("cifar-c", "cifar-p", "imagenet-a", "imagenet-c", "imagenet-p")
@@ -242,33 +243,6 @@ def _first_guesses(
     if len(lengths) != 1:
         raise sets.RobustnessSetError(f"{name}: sequences of {lengths} frames in one set; unpack it again")
     return np.stack(guesses)
-
-
-def markdown(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """A table for each set, a column for each model; percent throughout."""
-    return "\n".join(_table(name, models) for name, models in found.items())
-
-
-def _table(name: str, models: Mapping[str, Any]) -> str:
-    names = [Path(model).name for model in models]
-    titles = names if len(set(names)) == len(names) else list(models)
-    lines = [f"## {name}", "", f"| % | {' | '.join(titles)} |", f"| --- |{' ---: |' * len(titles)}"]
-    for title, values in _rows(list(models.values())):
-        if any(value is not None for value in values):
-            lines.append(f"| {title} | {' | '.join('' if value is None else f'{value:.1f}' for value in values)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _rows(scored: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[float | None]]]:
-    """Titles and percentages, one a model; None where a model's numbers do not have it."""
-    for name in scored[0].get("errors", ()):
-        yield f"{name}, error", [100 * float(np.mean(one["errors"][name])) for one in scored]
-    for name in scored[0].get("flips", ()):
-        yield f"{name}, flips", [100 * one["flips"][name] for one in scored]
-    for key, title in {"flip": "flips, mean", "clean_error": "clean error", "top1": "top-1", "top5": "top-5"}.items():
-        yield title, [100 * one[key] if key in one else None for one in scored]
-    for key, title in {"mce": "**mCE**", "mfr": "**mFR**"}.items():
-        yield title, [one.get(key) for one in scored]
 
 
 if __name__ == "__main__":

@@ -7,18 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import soundfile
-import torch
-from torchaudio.transforms import Resample
 
 from nst_asr.speech import mpeg
 from nst_asr.speech.containers import refuse_damage
 from nst_asr.stored import View, locate
 from nst_asr.unusable import Checked, sort_out
+
+if TYPE_CHECKING:
+    from torchaudio.transforms import Resample
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".sph")  # what a folder is searched for; soundfile reads more
 _SHORTAGE = 0.02  # seconds that a file may lack of what its manifest says: manifests round
@@ -87,6 +88,8 @@ def resample(wave: np.ndarray, old: int, new: int) -> np.ndarray:
     """The wave (float32, shape (N,)) brought from rate `old` to rate `new`: ceil(N new / old) samples."""
     if old == new:
         return wave
+    import torch  # what reads audio at its own rate, such as a report, does without its seconds and megabytes
+
     with torch.inference_mode():
         return np.asarray(_resampler(old, new)(torch.from_numpy(wave)).numpy())
 
@@ -205,4 +208,6 @@ def _stretch(path: Path | str, found: Header, start: float, seconds: float | Non
 @lru_cache(maxsize=32)
 def _resampler(old: int, new: int) -> Resample:
     """Kernels are costly to make and the same for every file of a rate."""
+    from torchaudio.transforms import Resample
+
     return Resample(old, new)

@@ -41,7 +41,12 @@ class AudioPiece:
     weights: Tensor
     keys: list[Key]
     noised: bool
-    scalars: Mapping[str, float]
+    sizes: Mapping[str, float]  # seconds of audio by source
+
+    @property
+    def scalars(self) -> Mapping[str, float]:
+        """Seconds of audio of each source."""
+        return {f"seconds_{source}": seconds for source, seconds in self.sizes.items()}
 
     @property
     def count(self) -> float:
@@ -86,10 +91,9 @@ class SpeechObjective:
         keys = [self.key["noise", step, draw.source.name, draw.id, draw.copy, draw.lap] for draw in draws]
         noised = not self.batches.is_lesson(step)
         waves, lengths = pad(list(self._readers.map(partial(self._wave, noised), draws, keys)))
-        scalars: dict[str, float] = {}
+        sizes: dict[str, float] = {}
         for draw in draws:
-            name = f"seconds_{draw.source.name}"
-            scalars[name] = scalars.get(name, 0.0) + _size(draw)
+            sizes[draw.source.name] = sizes.get(draw.source.name, 0.0) + _size(draw)
         return AudioPiece(
             ids=[draw.id for draw in draws],
             waves=waves,
@@ -98,7 +102,7 @@ class SpeechObjective:
             weights=torch.tensor([draw.weight for draw in draws]),
             keys=[key["masks"] for key in keys],
             noised=noised,
-            scalars=scalars,
+            sizes=sizes,
         )
 
     @cached_property

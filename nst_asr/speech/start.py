@@ -13,6 +13,7 @@ from nst_asr.foreign import Foreign
 from nst_asr.given import Given
 from nst_asr.mix import MixPlan, mix, refuse_long
 from nst_asr.parallel import join
+from nst_asr.ranks import rank
 from nst_asr.run import Run, logged_to
 from nst_asr.sealed import refuse_unfinished
 from nst_asr.speech import audio, noise
@@ -24,7 +25,7 @@ from nst_asr.speech.task import Speech
 from nst_asr.speech.tokenizer import Tokenizer, TokenizerError, TokenizerPlan
 from nst_asr.speech.tokenizer import train as train_tokenizer
 from nst_asr.stages import corpus_of, do_stages
-from nst_asr.store import StoreError
+from nst_asr.store import StoreError, write_json
 from nst_asr.terms import Terms
 from nst_asr.unusable import usable
 
@@ -53,7 +54,9 @@ def run_speech(given: Given, kind: type[Speech] = Speech) -> None:
         # a language model over the run's units can be made once there is the tokenizer, and not before
         decodings = plan.decodings if tuple(given.only) != ("tokenizer",) else ()
         held_out = {part.name: part for part in (corpus.dev, test) if part is not None}
-        refuse_leaking(decodings, held_out, known, plan.max_text_overlap, allow_overlap=given.allow_overlap)
+        found = refuse_leaking(decodings, held_out, known, plan.max_text_overlap, allow_overlap=given.allow_overlap)
+        if found and not rank():
+            write_json(given.exp / "text-overlap.json", found)
         tokenizer = _tokenizer(run, corpus.labeled, plan.tokenizer)
         refuse_unusable(decodings, tokenizer)
         refuse_other_units(plan, tokenizer)

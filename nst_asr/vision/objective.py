@@ -35,7 +35,12 @@ class ImagePiece:
     targets: Tensor
     weights: Tensor
     count: float
-    scalars: Mapping[str, float]
+    sizes: Mapping[str, float]  # images by source
+
+    @property
+    def scalars(self) -> Mapping[str, float]:
+        """Images of each source."""
+        return {f"images_{source}": images for source, images in self.sizes.items()}
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ class ImageObjective:
             targets=self._ready(distributions),
             weights=self._ready(drawn.weights[chosen]),
             count=float(drawn.counts[chosen].sum()),
-            scalars={f"images_{name}": float((sources == number).sum()) for number, name in enumerate(names)},
+            sizes={name: float((sources == number).sum()) for number, name in enumerate(names)},
         )
 
     def _ready(self, values: np.ndarray) -> Tensor:

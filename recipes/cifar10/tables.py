@@ -1,6 +1,6 @@
 """Stage 8: tables of all that has been run, printed and written to EXP/results.md.
 
-python recipes/cifar10/tables.py EXP
+python recipes/cifar10/tables.py EXP [--into RESULTS.md]
 
 Accuracies are on test, in percent, unless a table says otherwise: the mean over the seeds that have the run, least to
 greatest in brackets. Differences are in points, seed by seed.
@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # recipes are run 
 
 from nst_asr.corpus import Truth
 from nst_asr.key import Key
+from nst_asr.recipe_results.origin import code_and_machine, commands
+from nst_asr.recipe_results.written import put_into
 from nst_asr.results import collect
 from nst_asr.rows import read_truth
 from nst_asr.score import read_score, recovery_rate
@@ -30,6 +32,7 @@ from recipes.cifar10.label_equivalent import describe, label_equivalent
 from recipes.cifar10.robustness import RESULTS
 
 NONE = "-"
+TOOL = "recipes/cifar10/tables.py"
 Values = Mapping[int, float]  # of each seed
 
 
@@ -65,7 +68,12 @@ class Found:
 
 
 def tables(exp: Path) -> str:
-    """All tables as Markdown. Raises StoreError where there is nothing to tell of."""
+    """All sections as one text. Raises StoreError where there is nothing to tell of."""
+    return "# CIFAR-10\n\n" + "\n\n".join(sections(exp).values()) + "\n"
+
+
+def sections(exp: Path) -> dict[str, str]:
+    """Title -> section, as Markdown; the first says where they come from. Raises StoreError as `tables`."""
     found = Found(exp)
     makers: list[Callable[[Found], str]] = [
         augment_table,
@@ -78,9 +86,17 @@ def tables(exp: Path) -> str:
     parts = [part for make in makers if (part := make(found))]
     if not parts:
         raise StoreError(f"{exp}: no run of this recipe in it has been scored; run another stage first")
+    return {part.partition("\n")[0].removeprefix("## "): part for part in [origin_of_all(found), *parts]}
+
+
+def origin_of_all(found: Found) -> str:
+    """What the figures of all sections are, and where they come from."""
     seeds = ", ".join(map(str, found.seeds))
-    head = f"# CIFAR-10\n\nSeeds {seeds}. Accuracy on test, %; mean over seeds, least to greatest in brackets."
-    return "\n\n".join([head, *parts]) + "\n"
+    head = f"Seeds {seeds}. Accuracy on test, %; mean over seeds, least to greatest in brackets."
+    paths = [path for folder in found.seeds.values() for path in sorted(folder.glob("*/run.json"))]
+    abouts = [about for path in paths if "commit" in (about := read_json(path))]
+    lines = ["\n".join(code_and_machine(abouts)), commands(abouts)] if abouts else []
+    return "\n\n".join(["## All runs", head, *lines])
 
 
 def augment_table(found: Found) -> str:
@@ -276,10 +292,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 0 printed and written, 1 nothing to tell of."""
     parser = argparse.ArgumentParser(description="Tables of the CIFAR-10 study.")
     parser.add_argument("exp", type=Path, metavar="EXP", help="experiment folder")
+    parser.add_argument("--into", type=Path, metavar="RESULTS.md", help="put the sections there too, each by its title")
     options = parser.parse_args(arguments)
     try:
         text = tables(options.exp)
         write_text(options.exp / "results.md", text)
+        for title, section in sections(options.exp).items() if options.into else ():
+            put_into(options.into, title, section, TOOL)
     except (StoreError, ValueError) as error:
         print(f"tables.py: {error}", file=sys.stderr)
         return 1

@@ -192,7 +192,7 @@ if doing 6; then
     printf '\n-- %s\n' "$place"
     (exp=$place; show_results)
   done
-  python tools/write_results.py "${runs[@]}" --by-run --title "ImageNet" > "$exp/results.md"
+  python tools/write_results.py "${runs[@]}" --by-run --unfinished --title "ImageNet" > "$exp/results.md"
   echo
   cat "$exp/results.md"
 fi

@@ -11,6 +11,7 @@ import torch
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, top_k_accuracy_score
 
 from nst_asr import labels
+from nst_asr.accuracy.classes import by_class, confusions
 from nst_asr.vision.geometry import centred
 from nst_asr.vision.images import read
 from nst_asr.vision.manifests import read_manifest
@@ -18,7 +19,6 @@ from nst_asr.vision.model import Classifier
 from nst_asr.vision.nets import NetPlan, build
 from tests.vision import pictures
 from tools import score_accuracy
-from tools.score_accuracy import by_class, confusions
 
 
 def write(path: Path, rows: dict[str, str]) -> str:
@@ -209,6 +209,38 @@ def test_a_model_is_run_on_the_images_of_a_manifest(tmp_path: Path) -> None:
 
 
 def test_a_reference_alone_is_a_mistake_of_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        score_accuracy.main([write(tmp_path / "truth.tsv", {"x": "a"})])
-    assert "a reference and a hypothesis" in capsys.readouterr().err
+    assert "a reference and a hypothesis" in refused(capsys, write(tmp_path / "truth.tsv", {"x": "a"}))
+
+
+def test_robustness_tables_need_no_hypothesis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth = write(tmp_path / "truth.tsv", {"x": "a", "y": "b"})
+    folder = tmp_path / "model"
+    folder.mkdir()
+    rows = "".join(f"x\t{severity}\ta\ny\t{severity}\ta\n" for severity in range(1, 6))
+    (folder / "fog.tsv").write_text("id\tseverity\tlabel\n" + rows)
+    (tmp_path / "flips.tsv").write_text("id\tperturbation\tframe\tlabel\ns\ttilt\t0\ta\ns\ttilt\t1\tb\ns\ttilt\t2\tb\n")
+    found = scored(tmp_path, truth, "--corrupted", str(folder), "--perturbed", str(tmp_path / "flips.tsv"))
+    assert found["corrupted"][str(folder)]["errors"] == {"fog": [0.5] * 5}
+    assert found["perturbed"][str(tmp_path / "flips.tsv")]["flips"] == {"tilt": 0.5}
+    assert "| fog, error | 50.0 |" in capsys.readouterr().out
+    assert scored(tmp_path, "--perturbed", str(tmp_path / "flips.tsv"))["hypotheses"] == {}
+
+
+def test_the_confusion_matrix_and_another_column_to_resample_over(tmp_path: Path) -> None:
+    (tmp_path / "truth.tsv").write_text("id\tlabel\tscene\nx\ta\t1\ny\tb\t2\nz\tb\t2\n")
+    heard = write(tmp_path / "heard.tsv", {"x": "a", "y": "a", "z": "b"})
+    out = tmp_path / "matrix.tsv"
+    found = scored(tmp_path, str(tmp_path / "truth.tsv"), heard, "--over", "scene", "--confusion", str(out))
+    assert out.read_text() == "class\ta\tb\na\t1\t0\nb\t1\t1\n"
+    assert found["hypotheses"][heard]["interval_over"] == "scene"
+
+
+def test_options_that_would_do_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth, other = (write(tmp_path / f"{name}.tsv", {"x": "a"}) for name in ("truth", "other"))
+    both = (truth, other, "--confusion", str(tmp_path / "m.tsv"))
+    assert "the matrix of one hypothesis, and 2 are given" in refused(capsys, *both[:2], other + "", *both[2:])
+    assert "--corrupted-baseline is of no use" in refused(capsys, truth, other, "--corrupted-baseline", "alexnet")
+    assert "--perturbed-baseline is of no use" in refused(capsys, truth, other, "--perturbed-baseline", "alexnet")
+    assert "no column scene" in refused(capsys, truth, other, "--over", "scene")
+    assert "--corrupted needs the reference" in refused(capsys, "--perturbed", other, "--corrupted", other)
+    assert "--model needs --manifest" in refused(capsys, truth, "--model", str(tmp_path))

@@ -30,19 +30,22 @@ __all__ = [
 ]
 
 
-def read_manifest(path: Path, *, labeled: bool) -> pl.DataFrame:
+def read_manifest(path: Path, *, labeled: bool, measure: bool = True) -> pl.DataFrame:
     """The rows of a manifest of any kind, sizes filled in; with labels, or without where they are not wanted.
 
     A folder: every audio file below it. A .tsv: `read_rows`'s columns, or `from_folder`'s with paths relative to the
     folder that the TSV is in. A .parquet: `read_rows`'s. A .jsonl or .jsonl.gz: lhotse's; beside a file with
-    `recordings` in its name, one with `supervisions` in that place is its pair. Raises ManifestError.
+    `recordings` in its name, one with `supervisions` in that place is its pair. measure: without it no audio file is
+    opened, and sizes that the manifest does not say stay null. Raises ManifestError.
     """
     rows = _read_any(path)
     if not labeled:
-        return measured(rows.drop("label", strict=False))
+        bare = rows.drop("label", strict=False)
+        return measured(bare) if measure else bare
     if "label" not in rows.columns:
         raise ManifestError(f"{path}: a labeled manifest is wanted, but there is no text in it")
-    return measured(_spoken(path, rows))
+    spoken = _spoken(path, rows)
+    return measured(spoken) if measure else spoken
 
 
 def from_lhotse(path: Path, supervisions: Path | None = None) -> pl.DataFrame:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from nst_asr.corpus import Labeled, Truth
 from nst_asr.speech import beam
 from nst_asr.speech.beam import LMError
 from nst_asr.speech.decode import DecodePlan
 from nst_asr.speech.rescore import language_model
-from nst_asr.speech.text_leakage import LettersError, TextLeakError, refuse_shared_text
+from nst_asr.speech.text_leakage import LettersError, TextLeakError, TextOverlap, refuse_shared_text
 from nst_asr.speech.tokenizer import Tokenizer
 
 log = logging.getLogger("nst_asr")
@@ -24,8 +25,11 @@ def refuse_leaking(
     limit: float,
     *,
     allow_overlap: bool,
-) -> None:
-    """Raise TextLeakError where a language model's text holds transcripts of dev, test or the pool, above the limit.
+) -> list[dict[str, Any]]:
+    """How much of dev, of test and of the pool stands in the text of each language model: an entry for each set.
+
+    An entry has `lm`, `limit`, and the fields of `TextOverlap` with its share; those but `lm` are null for a model with
+    nothing beside it that says what is in its text. Raises TextLeakError above the limit.
 
     limit: the share of the utterances that may share eight words in a row with the text. The log tells what was found;
     with `allow_overlap` that is all. Raises LettersError for a text in another case, unless a lexicon file gives the
@@ -37,6 +41,7 @@ def refuse_leaking(
     plans = tuple(plans)
     in_search = {plan.first_lm.path for plan in plans if plan.first_lm is not None}
     spelt = {plan.first_lm.path for plan in plans if plan.first_lm and isinstance(plan.first_lm.lexicon, Path)}
+    entries: list[dict[str, Any]] = []
     for path in _paths(plans):
         if not path.exists() or (path in in_search and path.is_dir()):
             raise LMError(
@@ -52,6 +57,14 @@ def refuse_leaking(
         for overlap in found:
             level = logging.WARNING if overlap.share > limit else logging.INFO
             log.log(level, "%s%s: %s", "WARNING: " * (overlap.share > limit), path, overlap.describe())
+        entries += [_entry(path, overlap, limit) for overlap in found] or [_entry(path, None, None)]
+    return entries
+
+
+def _entry(lm: Path, found: TextOverlap | None, limit: float | None) -> dict[str, Any]:
+    """What is kept of one set beside one language model; the words themselves are left out."""
+    numbers = ("name", "utterances", "too_short", "shared", "share")
+    return {"lm": str(lm), **{key: found and getattr(found, key) for key in numbers}, "limit": limit}
 
 
 def refuse_unusable(plans: Iterable[DecodePlan], tokenizer: Tokenizer) -> None:

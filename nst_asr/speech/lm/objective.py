@@ -37,6 +37,11 @@ class TextPiece:
     count: float  # units to predict
     scalars: Mapping[str, float]
 
+    @property
+    def sizes(self) -> Mapping[str, float]:
+        """None: text has one source."""
+        return {}
+
 
 @dataclass(frozen=True)
 class TextObjective:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from itertools import count, takewhile
@@ -14,19 +13,35 @@ import polars as pl
 from nst_asr.align import align_counts
 from nst_asr.corpus import Truth
 from nst_asr.key import Key
-from nst_asr.labels import parts_in, scan_parts
-from nst_asr.results_table import table as table  # the reader's `results.table(results.collect(run))`
+from nst_asr.results.conclusions import advice, verdict
+from nst_asr.results.contents import contents
+from nst_asr.results.costs import noted, spent
+from nst_asr.results.diagnosis import diagnose
+from nst_asr.results.examples import examples
+from nst_asr.results.filtering import filtering
+from nst_asr.results.fusing import fusing
+from nst_asr.results.gauging import gauging
+from nst_asr.results.judged import judged, labels, verdicts
+from nst_asr.results.laps import add_laps
+from nst_asr.results.leaks import leaks
+from nst_asr.results.token_shares import token_shares
+from nst_asr.results.training import training
 from nst_asr.score import Score, compare, read_score, recovery_rate
 from nst_asr.side_by_side import readable
 from nst_asr.store import StoreError, read_json, write_json
 from nst_asr.verdicts import KEPT
 
 SCHEMA = 1  # grows when a key changes its meaning or goes away; new keys do not count
-_ABOUT = ("recipe", "seed", "command", "commit", "versions", "hardware", "corpus", "terms")
+_ABOUT = (
+    *("recipe", "seed", "command", "stage_commands", "commit", "versions", "hardware", "corpus", "terms"),
+    "plan_from",
+)
 # what the teacher that is trained on labeled data alone has in the place of labels
 _NO_LABELS: dict[str, Any] = {
     **{"labels": 0, "kept_rows": 0, "kept_hours": 0.0, "copies": 0, "copied_hours": 0.0},
     **{"kl_before": None, "kl_after": None, "label_error": None, "noise": None, "alarms": None},
+    "examples": None,
+    **{"filter": None, "gauge": None, "fusion": None, "tokens": None, "contents": None},
 }
 
 
@@ -46,13 +61,14 @@ def collect(run: Path, truth: Truth | None = None) -> dict[str, Any]:
     """
     about = about_run(run)
     scores, tests = _scores(run)
-    costs, peak = _costs(run / "steps.jsonl")
+    costs, peak = _costs(run)
     oracle, oracle_test = _score(run / "oracle/score.json"), _score(run / "oracle/test.json")
     generations = [_generation(run, number, scores, tests, about["seed"], truth) for number in range(len(scores))]
     generations[0] |= {"hours": about["corpus"]["labeled"]["hours"]}
     for number, generation in enumerate(generations):
         generation["seconds"] = costs.get(f"gen{number}", {})
-    return {
+    add_laps(run, generations)
+    found = {
         "schema": SCHEMA,
         **about,
         "peak_memory_mb": peak,
@@ -66,7 +82,13 @@ def collect(run: Path, truth: Truth | None = None) -> dict[str, Any]:
         },
         "relative_reduction": _reduction(scores, tests, about["seed"]),
         "recovery_rate": _recovery(scores, tests, oracle, oracle_test, about["seed"]),
+        "text_overlap": _json(run / "text-overlap.json"),
+        "leaks": leaks(run),
+        "training": training(run, generations, about["corpus"]),
+        **spent(run),
     }
+    found |= {"verdict": verdict(found), "advice": advice(found)}
+    return found | {"diagnosis": diagnose(found)}
 
 
 def about_run(run: Path) -> dict[str, Any]:
@@ -93,15 +115,11 @@ def _score(path: Path) -> Score | None:
     return read_score(path) if path.exists() else None
 
 
-def _costs(path: Path) -> tuple[dict[str, dict[str, float]], float | None]:
+def _costs(run: Path) -> tuple[dict[str, dict[str, float]], float | None]:
     """Seconds by folder and step, summed over restarts, and the peak memory in MiB."""
     costs: dict[str, dict[str, float]] = defaultdict(dict)
     peak = None
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            cost = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # a line that a kill cut short
+    for cost in noted(run):
         folder, _, step = cost["step"].partition("/")
         step = Path(step).stem
         costs[folder][step] = round(costs[folder].get(step, 0.0) + cost["seconds"], 3)
@@ -122,6 +140,14 @@ def _generation(
     teacher = teacher_of(run, number)
     with readable(folder):
         amounts, label_error = _amounts(folder), _label_error(run, number, truth)
+        filtered = filtering(run, number)
+        about = {
+            "filter": filtered,
+            "gauge": gauging(folder, filtered["cutoffs"] if filtered else ()),
+            "fusion": fusing(folder),
+            "tokens": token_shares(run, number),
+            "contents": contents(run, number),
+        }
     # the key of the loop's own comparison, so that the report shows what the decision was made on
     comparison = compare(scores[teacher], scores[number], Key(seed)["succeed", number])
     return {
@@ -133,6 +159,8 @@ def _generation(
         "label_error": label_error,
         "noise": _json(folder / "noise.json"),
         "alarms": (_json(folder / "3-alarms.json") or {}).get("alarms"),
+        "examples": examples(run, number, teacher, truth),
+        **about,
     }
 
 
@@ -161,10 +189,8 @@ def _json(path: Path) -> Any:
 
 def _amounts(folder: Path) -> dict[str, Any]:
     """Rows and hours that were labeled, kept and used, and the KL divergence before and after balancing."""
-    hours = pl.col("size").cast(pl.Float64) / 3600
-    kept, copies = pl.col("verdict").cast(pl.String) == KEPT, pl.col("copies").cast(pl.Int64)
-    rows = pl.concat([labels(folder), verdicts(folder), pl.scan_parquet(folder / "3-copies.parquet")], how="horizontal")
-    found = rows.select(
+    hours, kept, copies = pl.col("size").cast(pl.Float64) / 3600, pl.col("kept"), pl.col("copies")
+    found = judged(folder).select(
         labels=pl.len(),
         hours=hours.sum(),
         kept_rows=kept.sum(),
@@ -173,17 +199,8 @@ def _amounts(folder: Path) -> dict[str, Any]:
         copied_hours=(hours * copies).sum(),
     )
     balance = read_json(folder / "3-balance.json")
-    return found.collect().row(0, named=True) | {name: balance.get(name) for name in ("kl_before", "kl_after")}
-
-
-def labels(folder: Path) -> pl.LazyFrame:
-    """The label table of a generation's folder, lazily, in the pool's order."""
-    return scan_parts(parts_in(folder / "1-labels"))
-
-
-def verdicts(folder: Path) -> pl.LazyFrame:
-    """The verdicts of a generation's folder, lazily, in the same order."""
-    return pl.scan_parquet(folder / "2-verdicts.parquet")
+    divergence = {name: balance.get(name) for name in ("kl_before", "kl_after")}
+    return found.collect().row(0, named=True) | divergence | {"balanced_by": balance.get("by")}
 
 
 def _label_error(run: Path, number: int, truth: Truth | None) -> dict[str, Any] | None:

@@ -1,0 +1,1 @@
+"""Run folders side by side: what differs in plan, data, code, labels and scores (docs/comparing-runs.md)."""

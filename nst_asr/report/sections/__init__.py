@@ -1,0 +1,1 @@
+"""The sections of a report. Each module has NAME, TITLE and context(); its template lies beside it."""

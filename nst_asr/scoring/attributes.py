@@ -1,0 +1,118 @@
+"""What is known of the references beside their texts: speakers, durations, and columns of other files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from nst_asr.scoring.delimited import read_cells
+from nst_asr.scoring.formats import guess
+from nst_asr.scoring.json_lines import read_columns
+from nst_asr.scoring.kaldi import read_kaldi
+from nst_asr.scoring.tables import parts_of
+from nst_asr.scoring.texts import NUMBERS, SYNONYMS, ScoringError, finite, first_named
+from nst_asr.store import read_table
+
+_KALDI_NAMES = {"spk": "speaker", "dur": "seconds"}  # of utt2spk and utt2dur; utt2gender is called gender
+
+
+@dataclass(frozen=True)
+class FromId:
+    """A column that is read off the ids: the first group of a pattern, or without groups what it matches."""
+
+    name: str
+    pattern: str
+
+
+def parse_from_id(given: str) -> FromId:
+    """A NAME=REGEX, such as speaker=^[^-]+. Raises ScoringError."""
+    name, _, pattern = given.partition("=")
+    try:
+        if not name or not pattern:
+            raise ValueError("it has no = with a name before and a pattern after it")
+        re.compile(pattern)
+        pl.Series([""]).str.extract(pattern, 0)  # Polars' expressions know less
+    except (ValueError, re.error, pl.exceptions.PolarsError) as error:
+        raise ScoringError(f"--from-id {given}: give NAME=REGEX, such as speaker=^[^-]+ ({error})") from None
+    return FromId(name, pattern)
+
+
+def attributed(
+    references: pl.DataFrame, names: Sequence[str], sides: Sequence[Path], from_id: Sequence[FromId]
+) -> tuple[pl.DataFrame, list[str]]:
+    """The references with the columns of these names, as far as anything knows them; and notes on gaps.
+
+    What is read off the ids comes first, then the side files in their order, then what the references brought. Raises
+    ScoringError for a side file of other ids or with none of the columns, and for a pattern that no id matches.
+    """
+    notes: list[str] = []
+    for path in reversed(sides):
+        found = side_columns(path, names)
+        known = references.select("id").join(found, on="id", how="semi")
+        if known.is_empty():
+            raise ScoringError(f"{path}: none of its ids ({found['id'][0]}, ...) is a reference")
+        if len(known) < len(references):
+            notes.append(f"{path}: has {len(known)} of {len(references)} references")
+        columns = [name for name in found.columns if name != "id"]
+        references = references.drop(columns, strict=False)
+        references = references.join(found, on="id", how="left", maintain_order="left")
+    for each in from_id:
+        matched = pl.col("id").str.extract(each.pattern, 1 if re.compile(each.pattern).groups else 0)
+        references = references.with_columns(matched.alias(each.name))
+        gaps = references[each.name].null_count()
+        if gaps == len(references):
+            raise ScoringError(f"--from-id {each.name}={each.pattern}: matches no id, such as {references['id'][0]}")
+        if gaps:
+            notes.append(f"--from-id {each.name}: {gaps} of {len(references)} ids do not match")
+    return references, notes
+
+
+def side_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
+    """id and those of the columns `names` that a side file has, each id once; seconds as numbers, all else as text.
+
+    Files: .csv, .tsv, .jsonl, .parquet, or Kaldi's utt2spk, utt2dur, utt2ANYTHING. Raises ScoringError where it has
+    none of the columns, or an id with two different values.
+    """
+    if path.name.startswith("utt2"):
+        name = path.name.removeprefix("utt2").split(".")[0]
+        table = read_kaldi(path).rows.select("id", pl.col("text").alias(_KALDI_NAMES.get(name, name)))
+    else:
+        table = _table(path)
+        theirs = first_named(table.columns, SYNONYMS["id"])
+        if theirs is None:
+            raise ScoringError(f"{path}: no column id (it has {', '.join(table.columns)})")
+        table = table.rename({theirs: "id"})
+    named = {name: first_named(table.columns, SYNONYMS.get(name, (name,))) for name in names}
+    chosen = {name: theirs for name, theirs in named.items() if theirs}
+    if not chosen:
+        raise ScoringError(
+            f"{path}: none of the columns {', '.join(names)} is in it (it has {', '.join(table.columns)}); name one "
+            "with --by or --blocks"
+        )
+    found = table.select("id", **{name: _typed(name, theirs) for name, theirs in chosen.items()}).unique()
+    doubled = found.filter(pl.col("id").is_duplicated())
+    if len(doubled):
+        raise ScoringError(f"{path}: {doubled['id'].sort()[0]} has more than one value; keep one line of it")
+    return found
+
+
+def _table(path: Path) -> pl.DataFrame:
+    kind, _ = guess(path)
+    if kind == "jsonl":
+        return read_columns(path)
+    if kind == "table":
+        return pl.concat([read_table(part) for part in parts_of(path)], how="diagonal")
+    if kind in ("csv", "tsv", "quoted-tsv"):
+        return read_cells(path, kind).drop("line")
+    raise ScoringError(f"{path}: no table; give .csv, .tsv, .jsonl or .parquet with a column id, or Kaldi's utt2spk")
+
+
+def _typed(name: str, theirs: str) -> pl.Expr:
+    if name in NUMBERS:
+        return finite(theirs)
+    text = pl.col(theirs).cast(pl.String)
+    return pl.when(text != "").then(text)
