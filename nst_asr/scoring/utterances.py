@@ -25,7 +25,7 @@ def refuse_suffix(path: Path) -> None:
 def write_utterances(path: Path, systems: Sequence[System], references: pl.DataFrame) -> None:
     """A row for each hypothesis and utterance, in the references' order, as .tsv, .parquet or .jsonl.
 
-    hypothesis (its name), id, speaker, seconds and groups where known, the counts of `score.SCHEMA`, rate, then
+    hypothesis (its name), id, speaker and seconds where known, the counts of `score.SCHEMA`, rate, then
     reference and text as they were compared. Raises ManifestError for a tab within a text that is to go into a TSV.
     """
     table = pl.concat(_rows(system, references) for system in systems)
