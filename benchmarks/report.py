@@ -193,14 +193,9 @@ def make_run(place: Path, rows: int, generations: int) -> None:
         pl.concat([table.select("id", "label") for table in (*sets.values(), pool)]),
         ("<blank>", *(f"w{number}" for number in range(_VOCABULARY))),
     )
-    data: dict[str, Labeled | Unlabeled | Truth] = {
-        "labeled": corpus.labeled,
-        "unlabeled": corpus.unlabeled,
-        "dev": corpus.dev,
-        "test": test,
-        "truth": truth,
-    }
-    run: Run = open_run(place / "exp", plan, data)
+    given: tuple[Labeled | Unlabeled, ...] = (corpus.labeled, corpus.unlabeled, corpus.dev, test)
+    data = {part.name: part for part in given}
+    run: Run = open_run(place / "exp", plan, {**data, "truth": truth})
     manifests = {name: str((place / f"{name}.tsv").absolute()) for name in (*sets, "unlabeled")}
     write_json(place / "exp/given.json", {"manifests": manifests, "allow_overlap": False})
     do_stages(task, corpus, test, truth, plan, run, ("teacher", "generations", "oracle", "test"))

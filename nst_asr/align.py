@@ -65,7 +65,7 @@ def align_counts(
     Memory beyond texts and result does not grow with N. A single pair of m and n symbols, k of them different, takes
     m * (256 + k / 8 + n / 4096) bytes, with sclite's costs m * (256 + n / 128).
 
-    Raises ValueError where the two differ in number or the costs have another name, TypeError for what is no text.
+    Raises ValueError where the two differ in number or unit or costs have another name, TypeError for what is no text.
     """
     rule, counts = _rule(costs), np.empty((len(references), 4), np.int32)
     start = 0

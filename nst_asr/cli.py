@@ -157,7 +157,7 @@ def _add_report(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add = verbs.add_parser("report", help="write report.html, plots/ and results.json of a run", allow_abbrev=False)
     add.add_argument("exp", type=Path, help="experiment folder")
     add.add_argument("--truth", type=Path, metavar="TSV", help="id and text of pool utterances: true label errors")
-    add.add_argument("--media-mb", type=float, metavar="MB", help="of sound and pictures in it (5); 0: none")
+    add.add_argument("--media-mb", type=float, metavar="MB", help="of sound and pictures in it (4); 0: none")
     add.set_defaults(verb=_report)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from nst_asr.event_files import events
+from nst_asr.event_files import event_files, events
 
 Curves = Mapping[str, pl.DataFrame]  # name of a scalar -> columns update and value, by update
 
@@ -21,7 +21,7 @@ def curves(model: Path) -> Curves:
     latter wrote. What is not finite is left out. About 5 microseconds a point.
     """
     found: dict[str, _Points] = {}
-    for path in sorted((model / "tensorboard").glob("events.out.tfevents.*")):
+    for path in event_files(model / "tensorboard"):
         _read(path, found)
     tables = {name: points.table() for name, points in sorted(found.items())}
     return {name: table for name, table in tables.items() if len(table)}

@@ -119,8 +119,9 @@ def estimate(
     resamples of dev. The pool's: dev's residuals tell how far errors scatter about what is expected, at each
     confidence, and how far those of one group go together.
 
-    Raises EstimateError where dev has fewer than 50 hypotheses that are not empty or fewer than 5 with errors, where
-    the pool is empty, or where a confidence is missing or not finite; BlockError for `over`.
+    Raises EstimateError where dev has fewer than 50 hypotheses that are not empty or fewer than 5 with errors, or no
+    word in its references, where the pool is empty, or where a confidence is missing or not finite; BlockError for
+    `over`.
     """
     _check(dev, "dev", ("errors", "words"))
     _check(pool, "the pool")
@@ -152,6 +153,8 @@ def estimate(
 
 
 def _lesson(dev: pl.DataFrame) -> Lesson:
+    if not dev["words"].sum():
+        raise EstimateError("no reference of dev holds a word: there is nothing to count errors by; give another dev")
     said = dev.filter(length("word") > 0)
     wrong = int((said["errors"] > 0).sum())
     if len(said) < FEWEST_ROWS or wrong < FEWEST_OF_A_KIND:
@@ -218,6 +221,10 @@ def _check(rows: pl.DataFrame, what: str, more: tuple[str, ...] = ()) -> None:
         blank = rows.filter(pl.col(name).is_null())
         if len(blank):
             raise EstimateError(f"{what}: {blank['id'][0]} has no {name}; fill it in ('' where nothing was heard)")
+    for name in more:
+        odd = rows.filter(~pl.col(name).cast(pl.Float64).is_between(0, 2**53))
+        if len(odd):
+            raise EstimateError(f"{what}: {odd['id'][0]} has the {name} {odd[name][0]}; give a number from 0 on")
     finite = pl.col("confidence").cast(pl.Float64).is_finite().fill_null(False)
     unsure = rows.filter((length("word") > 0) & ~finite)
     if len(unsure):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,15 @@ from typing import Any
 _HEAD, _CHECK = 12, 4  # bytes of a record: its length and the checksum of that; another checksum follows the record
 _LONGEST = 64 << 20  # bytes; what says that it is longer is no record
 _PIECE = 1 << 20  # bytes read at once
+
+
+def event_files(folder: Path) -> list[Path]:
+    """The files in a TensorBoard folder, in the order in which they were begun; names tell whole seconds only."""
+    return sorted(folder.glob("events.out.tfevents.*"), key=lambda path: (_begun(path), path.name))
+
+
+def _begun(path: Path) -> float:
+    return next((float(event.wall_time) for event, _ in events(path)), math.inf)
 
 
 def events(path: Path, start: int = 0) -> Iterator[tuple[Any, int]]:

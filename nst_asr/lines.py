@@ -26,9 +26,11 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def refuse_no_file(path: Path) -> None:
-    """Raise ManifestError where there is no file of that name, and where it is a folder."""
+    """Raise ManifestError where there is no file of that name, where it is a folder, and where it is a pipe."""
     if path.is_dir():
         raise ManifestError(f"{path}: a folder, where a file is expected; name the file in it, or choose another kind")
+    if path.exists() and not path.is_file():
+        raise ManifestError(f"{path}: a pipe, as it seems; write it into a file first, which is read more than once")
     if not path.is_file():
         raise ManifestError(f"{path}: no such file")
 

@@ -86,9 +86,8 @@ def mapsswe(
         z = mean(d) / sqrt(variance(d) / n),  p = 2 (1 - Phi(|z|)),  d = errors of the first - errors of the second
 
     over the n segments. Where all d are equal there is no variance and nothing to test by: z is 0 and p is 1, as sctk
-    has it, and the note says so. sctk itself forgets insertions at the end of an utterance if the second system alone
-    has them; here they count, so that the errors of all segments are all errors. With `costs="sclite"` the alignments
-    are sclite's, up to its choice among alignments of equal cost.
+    has it, and the note says so. Insertions at the end of an utterance count, so that the errors of all segments are
+    all errors. With `costs="sclite"` the alignments are sclite's, and segments, errors and z those of sctk 2.4.10.
 
     Raises ValueError where the three differ in number or buffer is less than 1.
     """

@@ -34,7 +34,7 @@ class PlanFrom:
         content = config.read(self.path)
         inside = self.path.resolve().is_relative_to(_REPOSITORY)
         written = dict(_leaves(content))
-        given = {tuple(key): value for key, value in map(_setting, self.settings)}
+        given = _given(self.settings)
         return {
             "path": str(self.path.resolve().relative_to(_REPOSITORY)) if inside else str(self.path),
             "in_repository": inside,
@@ -49,13 +49,21 @@ class PlanFrom:
         }
 
 
-def _setting(setting: str) -> tuple[list[str], Any]:
+def _given(settings: Sequence[str]) -> dict[tuple[str, ...], Any]:
+    """The settings by their keys, without those that a later one has replaced, alone or with all around it."""
+    found: dict[tuple[str, ...], Any] = {}
+    for key, value in map(_setting, settings):
+        found = {earlier: old for earlier, old in found.items() if earlier[: len(key)] != key} | {key: value}
+    return found
+
+
+def _setting(setting: str) -> tuple[tuple[str, ...], Any]:
     """The key of `a.b=value`, name by name, and its value."""
     name = setting.partition("=")[0].split(".")
     found: Any = config.override({}, [setting])
     for part in name:
         found = found[part]
-    return name, found
+    return tuple(name), found
 
 
 def _leaves(content: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

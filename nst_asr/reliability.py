@@ -68,7 +68,7 @@ def reliability(probability: np.ndarray, right: np.ndarray, key: Key) -> Reliabi
     p, y = probability[order].astype(np.float64), right[order].astype(np.float64)
     draws = (key.generator().random((_SIMULATIONS, len(p))) < p).astype(np.float64)
     errors = calibration_error(p, draws)
-    starts = _starts(len(p))
+    starts = _starts(p)
     rows = np.diff(starts, append=len(p))
     means = zip(rows, np.add.reduceat(p, starts) / rows, np.add.reduceat(y, starts) / rows, strict=True)
     return Reliability(
@@ -85,21 +85,24 @@ def calibration_error(probability: np.ndarray, right: np.ndarray) -> np.ndarray:
 
         ECE = sum over bins of n_b / n |mean probability - share right|
 
-    over 15 bins of equal numbers of labels (fewer where a bin would hold less than 10). It is not 0 for a perfect
-    model: the shares of a few labels scatter, and absolute values do not cancel. Source: Guo et al. 2017, with bins of
-    equal mass (Nixon et al. 2019) in the place of equal width.
+    over 15 bins of equal numbers of labels (fewer where a bin would hold less than 10), but that labels of equal
+    probability are in one bin: their order says nothing. It is not 0 for a perfect model: the shares of a few labels
+    scatter, and absolute values do not cancel. Source: Guo et al. 2017, with bins of equal mass (Nixon et al. 2019) in
+    the place of equal width.
 
     Out of fold it is a little too small: each outcome is in the fits of all other folds, so that over a bin predictions
     and outcomes cancel. Labels that no calibration has seen tell better.
     """
-    starts = _starts(len(probability))
+    starts = _starts(probability)
     away = np.add.reduceat(right - probability, starts, axis=1)
     return np.asarray(np.abs(away).sum(axis=1) / len(probability))
 
 
-def _starts(rows: int) -> np.ndarray:
+def _starts(probability: np.ndarray) -> np.ndarray:
+    """Where the bins of ascending probabilities begin: each with the first of those that are equal."""
+    rows = len(probability)
     bins = max(1, min(BINS, rows // _FEWEST))
-    return np.arange(bins) * rows // bins
+    return np.unique(np.searchsorted(probability, probability[np.arange(bins) * rows // bins]))
 
 
 def _wilson(share: float, rows: int) -> tuple[float, float]:

@@ -5,7 +5,7 @@ A class name is a transcript of one word, so the word error rate of an image cla
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,11 +41,13 @@ class Score:
     """The errors of each utterance (columns: `SCHEMA`, and that of `over`) and what they sum to.
 
     over: what the bootstrap draws, "speaker" (the column group), "utterance" (each by itself), or a column of
-    `utterances` such as a chapter; None: `interval_over` chooses.
+    `utterances` such as a chapter; None: `interval_over` chooses. costs: of the alignments that were counted; errors at
+    different costs are not compared.
     """
 
     utterances: pl.DataFrame
     over: str | None = None
+    costs: Costs = "unit"
 
     @cached_property
     def errors(self) -> int:
@@ -106,6 +108,7 @@ class Score:
             "low": self.interval[0],
             "high": self.interval[1],
             "interval_over": self.interval_over,
+            "costs": self.costs,
             "substitutions": self._sum("substitutions"),
             "deletions": self._sum("deletions"),
             "insertions": self._sum("insertions"),
@@ -152,14 +155,17 @@ def score(
     }
     found = pairs.select("id", "group").with_columns(**{name: pl.Series(c) for name, c in columns.items()})
     if over is None or together is None or together.name in ("id", "group"):
-        return Score(found, over)
+        return Score(found, over, costs)
     if together.name in SCHEMA:
         raise ScoreError(f"{over} is what a score calls a number of its own; give the column another name")
-    return Score(found.with_columns(together), over)
+    return Score(found.with_columns(together), over, costs)
 
 
 def read_score(path: Path) -> Score:
-    """The score that `write` put in `path`, over what it was. Raises StoreError where a part is missing or damaged."""
+    """The score that `write` put in `path`, over what it was. Raises StoreError where a part is missing or damaged.
+
+    One that was written before its costs were is at unit costs: there were no others.
+    """
     table = path.with_suffix(".parquet")
     if not path.exists() or not table.exists():
         missing = path if not path.exists() else table
@@ -167,9 +173,10 @@ def read_score(path: Path) -> Score:
     try:
         rows = pl.read_parquet(table)
         extra = {name: kind for name, kind in rows.schema.items() if name not in SCHEMA}  # what it was over, if that
-        found = Score(rows.match_to_schema(SCHEMA | extra))
-        over = read_json(path).get("interval_over", found.interval_over)
-        return found if over == found.interval_over else Score(found.utterances, over)
+        summary = read_json(path)
+        found = Score(rows.match_to_schema(SCHEMA | extra), costs=summary.get("costs", "unit"))
+        over = summary.get("interval_over", found.interval_over)
+        return found if over == found.interval_over else replace(found, over=over)
     except pl.exceptions.PolarsError as error:
         raise StoreError(f"{table}: damaged ({error}); move it away and give the same command again") from None
 
@@ -206,7 +213,7 @@ def compare(old: Score, new: Score, key: Key) -> Comparison:
     """How the rate of `new` differs from that of `old` on the same utterances, by a paired bootstrap.
 
     Both are resampled together, over what `old.interval_over` says: what makes an utterance hard for both cancels.
-    Raises ScoreError where the utterances are not the same.
+    Raises ScoreError where the utterances or the costs of the alignments are not the same.
     """
     words, before, after = resampled_totals(_units([old, new]), key).T
     differences = rate(after, words) - rate(before, words)
@@ -236,13 +243,15 @@ def recovery_rate(baseline: Score, student: Score, oracle: Score, key: Key) -> R
     1: as good as with true labels; 0: no better than the teacher; negative: worse. Source: the recovery rate (WRR) of
     Kahn, Lee and Hannun 2020, "Self-training for end-to-end speech recognition"; the interval is ours. There is no rate
     where the oracle is no better than the baseline, and no interval where that is so in more than 2.5 % of the
-    resamples: then the ratio has no bound. Such resamples, where they are fewer, are left out.
+    resamples: then the ratio has no bound. Such resamples, where they are fewer, are left out. Raises ScoreError as
+    `compare`.
     """
+    units = _units([baseline, student, oracle])
     if baseline.rate <= oracle.rate:
         reason = f"the oracle ({oracle.rate:.2%}) is no better than the baseline ({baseline.rate:.2%})"
         return Recovery(None, None, None, reason)
     found = (baseline.rate - student.rate) / (baseline.rate - oracle.rate)
-    words, *errors = resampled_totals(_units([baseline, student, oracle]), key).T
+    words, *errors = resampled_totals(units, key).T
     first, last, best = (rate(column, words) for column in errors)
     usable = first > best
     if usable.mean() < 0.975:
@@ -262,7 +271,7 @@ def _units(scores: list[Score]) -> np.ndarray:
     _, together = blocks(first.utterances, first.over)
     table = first.utterances.select("id", "words", errors0=_errors(first.utterances))
     for place, other in enumerate(scores[1:], 1):
-        _check_same(first.utterances, other.utterances)
+        _check_same(first, other)
         column = other.utterances.select("id", _errors(other.utterances).alias(f"errors{place}"))
         table = table.join(column, on="id", how="left", maintain_order="left")
     numbers = table.select(pl.exclude("id").cast(pl.Int64))
@@ -271,10 +280,14 @@ def _units(scores: list[Score]) -> np.ndarray:
     return numbers.to_numpy()
 
 
-def _check_same(first: pl.DataFrame, other: pl.DataFrame) -> None:
+def _check_same(first: Score, other: Score) -> None:
+    if first.costs != other.costs:
+        raise ScoreError(
+            f"one score is at {first.costs} costs and the other at those of {other.costs}; score both at the same costs"
+        )
     identity = ["id", "words"]
     for one, two in ((first, other), (other, first)):
-        odd = one.join(two, on=identity, how="anti")
+        odd = one.utterances.join(two.utterances, on=identity, how="anti")
         if len(odd):
             raise ScoreError(
                 f"the scores are of different utterances: {odd['id'][0]} with {odd['words'][0]} words is in one only; "

@@ -33,7 +33,9 @@ def once(path: Path, make: Callable[[Path], None]) -> Path:
 
 
 def part_of(path: Path) -> Path:
-    """Where `path` is written before it is whole."""
+    """Where `path` is written before it is whole. Raises IsADirectoryError for a path without a name: `.` and `/`."""
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     return path.with_name(path.name + ".part")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numba
 import numpy as np
@@ -44,8 +44,11 @@ def symbols(texts: Sequence[str], unit: Unit) -> Symbols:
     """The words of the texts, or their characters, as integers.
 
     Words are what stands between whitespace (Unicode's White_Space, `\\s` of most regular expressions). Characters are
-    code points, counted in the words joined by single spaces, which count too. Raises TypeError for what is no text.
+    code points, counted in the words joined by single spaces, which count too. Raises TypeError for what is no text,
+    ValueError for another unit.
     """
+    if unit not in get_args(Unit):
+        raise ValueError(f"no unit {unit!r}: they are {' or '.join(get_args(Unit))}")
     text = joined(texts)
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.int32)
     ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))

@@ -114,6 +114,7 @@ def fit(objective: Objective[P], plan: FitPlan, folder: Path, key: Key, title: s
             if writer and (step + 1) % plan.log_every == 0:
                 writer.add(scalars | throughput.since(), step + 1)
             if writer and (step + 1) % plan.checkpoint_every == 0 and step + 1 < plan.updates:
+                writer.flush()  # before what they lead up to: no crash can lose them, as no resumption makes them again
                 state.save(folder, step + 1)
     return state.result()
 
@@ -333,6 +334,9 @@ class _Writer:
 
     def __exit__(self, *_: object) -> None:
         self.events.close()
+
+    def flush(self) -> None:
+        self.events.flush()
 
     def add(self, scalars: Mapping[str, float], update: int) -> None:
         for name, value in scalars.items():

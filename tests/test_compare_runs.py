@@ -179,7 +179,7 @@ def test_an_unfinished_run_shows_what_there_is(two: list[Path]) -> None:
     assert found["columns"][1]["runs"][0]["missing"] == ["gen2/5-score.json", "gen2/test.json"]
     assert scored(found, "generation 2", "dev")["rates"][1] is None
     # their last students are those of generation 2 and 1
-    assert scored(found, "last student", "dev")["against_first"][0]["difference"]["mean"] == pytest.approx(0.05)
+    assert scored(found, "last model", "dev")["against_first"][0]["difference"]["mean"] == pytest.approx(0.05)
     assert "not finished: gen2/5-score.json, gen2/test.json missing" in describe(found)
 
 

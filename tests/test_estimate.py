@@ -56,23 +56,26 @@ def covered(dev: dict[str, Any], pool: dict[str, Any], seeds: int = 60) -> tuple
     inside, away = [], []
     for seed in range(seeds):
         rows, unknown = simulated(2 * seed, **dev), simulated(2 * seed + 1, **pool)
-        found = estimate(rows, heard(unknown), resamples=150)
+        found = estimate(rows, heard(unknown), resamples=100)
         inside.append(found.low <= true_rate(unknown) <= found.high)
         away.append(found.rate - true_rate(unknown))
     return float(np.mean(inside)), np.array(away)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_true_rate_about_19_times_in_20() -> None:
-    share, away = covered({"number": 400}, {"number": 1500}, 150)
+    share, away = covered({"number": 400}, {"number": 1500}, 100)
     assert 0.90 <= share <= 0.99
     assert abs(away.mean()) < 3 * away.std() / np.sqrt(len(away))
 
 
+@pytest.mark.slow
 def test_a_pool_smaller_than_dev_is_covered_too() -> None:
     share, _ = covered({"number": 1000}, {"number": 150})
     assert 0.88 <= share <= 1
 
 
+@pytest.mark.slow
 def test_a_pool_of_more_unsure_hypotheses_is_estimated_as_worse_and_covered() -> None:
     share, away = covered({"number": 800}, {"number": 2400, "unsure": 0.7})
     assert 0.86 <= share <= 1
@@ -81,6 +84,7 @@ def test_a_pool_of_more_unsure_hypotheses_is_estimated_as_worse_and_covered() ->
     assert abs(away.mean()) < 0.1 * (worse.rate - worse.dev_rate)
 
 
+@pytest.mark.slow
 def test_speakers_whose_errors_go_together_are_covered_and_utterances_alone_are_not() -> None:
     together = {"speakers": 40, "spread": 0.7}
     share, _ = covered({"number": 400} | together, {"number": 1200} | together)
@@ -93,6 +97,7 @@ def test_speakers_whose_errors_go_together_are_covered_and_utterances_alone_are_
     assert np.mean(inside) < share - 0.1
 
 
+@pytest.mark.slow
 def test_it_is_nearer_than_the_rate_of_dev() -> None:
     _, away = covered({"number": 400}, {"number": 1500}, 60)
     plain = [true_rate(simulated(2 * seed, 400)) - true_rate(simulated(2 * seed + 1, 1500)) for seed in range(60)]

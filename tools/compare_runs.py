@@ -9,9 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from nst_asr.compare_runs.variants import CompareError
 from nst_asr.compare_runs.verb import add_options, compare
-from nst_asr.rows import ManifestError
 from nst_asr.store import StoreError
 
 
@@ -21,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_options(parser)
     try:
         return compare(parser.parse_args(arguments))
-    except (CompareError, ManifestError, StoreError, OSError) as error:
+    except (StoreError, ValueError, OSError) as error:
         print(f"compare_runs: {error}", file=sys.stderr)
         return 1
 

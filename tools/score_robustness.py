@@ -43,7 +43,7 @@ from nst_asr.vision.robustness_text import markdown
 
 _BATCH = 64
 _SETS = ("cifar-c", "cifar-p", "imagenet-a", "imagenet-c", "imagenet-p")
-_REFUSALS = (sets.RobustnessSetError, RobustnessError, StoreError, ConfigError, ImageError, ImageShapeError)
+_REFUSALS = (sets.RobustnessSetError, RobustnessError, StoreError, ConfigError, ImageError, ImageShapeError, OSError)
 
 
 @dataclass
@@ -78,15 +78,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folders = {name: folder for name in _SETS if (folder := getattr(options, name.replace("-", "_")))}
     if not folders:
         parser.error(f"name a set: {', '.join('--' + name for name in _SETS)}")
+    if options.baseline and not any(name.startswith("cifar") for name in folders):
+        parser.error("--baseline is of use on the CIFAR sets alone; AlexNet is that of ImageNet-C and ImageNet-P")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         found = score(options.models, folders, options.baseline, usable_device(options.device))
+        print(markdown(found), end="")
+        if options.json:
+            write_json(options.json, found)
     except _REFUSALS as error:
         print(f"score_robustness: {error}", file=sys.stderr)
         return 1
-    print(markdown(found), end="")
-    if options.json:
-        write_json(options.json, found)
     return 0
 
 

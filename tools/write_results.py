@@ -20,6 +20,7 @@ from nst_asr.recipe_results.by_run import by_run
 from nst_asr.recipe_results.finished import refuse_unfinished
 from nst_asr.recipe_results.origin import Results
 from nst_asr.recipe_results.over_seeds import over_seeds
+from nst_asr.recipe_results.plans import differing_keys
 from nst_asr.recipe_results.variants import WHOLE, variants
 from nst_asr.recipe_results.written import put_into
 from nst_asr.results import collect
@@ -55,9 +56,11 @@ def section(options: argparse.Namespace) -> str:
         return by_run({run.name: collect(run) for run in options.runs}, options.title)
     found = [collect(run) for run in options.runs]
     if not options.variants:
-        return over_seeds(found, options.title)
+        return over_seeds(found, options.title, differing_keys(options.runs))
     groups: dict[str, list[Results]] = {}
     for run in options.variants:
+        if not run.name.rpartition("-")[0]:
+            raise ValueError(f"{run}: call the folder NAME-SEED: a variant's row has its NAME")
         groups.setdefault(run.name.rpartition("-")[0], []).append(collect(run))
     return variants(found, groups, options.title, options.first)
 

@@ -14,7 +14,7 @@ from nst_asr.accuracy.soft import largest_shares, soft_numbers
 from nst_asr.key import Key
 from nst_asr.mcnemar import mcnemar
 from nst_asr.reliability import reliability
-from nst_asr.score import Score, compare
+from nst_asr.score import Score, ScoreError, compare
 
 _KEY = Key(0)["accuracy"]
 
@@ -25,12 +25,19 @@ def accuracies(reference: pl.DataFrame, heard: Mapping[str, Guesses], over: str 
     reference: id, label, and perhaps group and the column of `over` (`Score.over`); docs/robustness.md has the keys.
     Raises ScoreError and BlockError as `one_word_score`.
     """
-    scores = {name: one_word_score(reference, one.rows, over) for name, one in heard.items()}
+    scores = {name: _scored(name, reference, one, over) for name, one in heard.items()}
     first = next(iter(scores), "")
     return {
         "hypotheses": {name: _numbers(reference, one, scores[name]) for name, one in heard.items()},
         "comparisons": [_compared(first, name, scores) for name in list(scores)[1:]],
     }
+
+
+def _scored(name: str, reference: pl.DataFrame, guesses: Guesses, over: str | None) -> Score:
+    try:
+        return one_word_score(reference, guesses.rows, over)
+    except ScoreError as error:
+        raise ScoreError(f"{name} against the reference: {error}") from None
 
 
 def _numbers(reference: pl.DataFrame, guesses: Guesses, found: Score) -> dict[str, Any]:

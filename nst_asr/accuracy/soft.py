@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nst_asr.accuracy.guesses import AccuracyError, Guesses, beside
+from nst_asr.accuracy.guesses import MEASURES, AccuracyError, Guesses, beside
 
 BEST = 5
 _AT_ONCE = 4_000_000  # shares
+_ABSENT = np.iinfo(np.int64).max  # the rank of a class that a soft label leaves out
 _NEAR = 0.01  # of 1, for the sum of shares that were written as half floats
 
 
@@ -25,22 +26,23 @@ def soft_numbers(reference: pl.DataFrame, guesses: Guesses) -> dict[str, Any]:
         negative log-likelihood = -log p_t,  nats
 
     and both are means over images. Without names the numbers of the classes are learnt from the rows: the largest
-    share and the label are the same class. What cannot be known is None, and top5_reason (all three) or
-    probabilities_reason (the last two) says why.
+    share and the label are the same class. What cannot be known is None, and top5_reason or probabilities_reason (the
+    last two) says why; alone, top5_reason is that of all three. Raises AccuracyError for what is no list of numbers.
     Source: Brier 1950, in its original form; the reliability's Brier score is that of the confidence alone.
     """
     rows = guesses.rows
     if not {"soft_index", "soft_prob"} <= set(rows.columns) or rows["soft_index"].null_count() == len(rows):
         return {}
-    for name in ("soft_index", "soft_prob"):
-        kind = rows[name].dtype
-        if not (isinstance(kind, pl.List) and kind.inner.is_numeric()):
-            raise AccuracyError(f"{name} is {kind}, not lists of numbers; give a .parquet with such, or leave it out")
+    _refuse_no_lists(rows)
     pairs = beside(reference, rows)
     none = {"top5": None, "brier": None, "nll": None}
     bad = pairs.filter((pl.col("soft_index").list.len() > 0).fill_null(False).not_() | (_lengths_differ()))
     if len(bad):
         return none | {"top5_reason": f"{len(bad)} of {len(pairs)} images have no soft label, such as {bad['id'][0]}"}
+    bad = pairs.filter(_gaps())
+    if len(bad):
+        where = f"{len(bad)} of {len(pairs)} images have a soft label with gaps, such as {bad['id'][0]}"
+        return none | {"top5_reason": f"{where}: every class and share is to be a number"}
     places = _named(pairs) if guesses.classes is None else {name: k for k, name in enumerate(guesses.classes)}
     unknown = sorted(set(pairs["label"]) - set(places))
     if unknown:
@@ -48,7 +50,7 @@ def soft_numbers(reference: pl.DataFrame, guesses: Guesses) -> dict[str, Any]:
         return none | {"top5_reason": reason}
     true = pairs["label"].replace_strict(places, return_dtype=pl.Int64).to_numpy()
     rank, own, squares, total = _measured(pairs, true)
-    return {"top5": float(np.mean(rank < BEST)), **_proper(pairs["id"], own, squares, total)}
+    return _top5(pairs, rank) | _proper(pairs["id"], own, squares, total)
 
 
 def largest_shares(rows: pl.DataFrame) -> pl.Series | None:
@@ -58,8 +60,30 @@ def largest_shares(rows: pl.DataFrame) -> pl.Series | None:
     return rows["soft_prob"].list.max().cast(pl.Float64)
 
 
+def _refuse_no_lists(rows: pl.DataFrame) -> None:
+    for name, wanted in (("soft_index", "whole numbers"), ("soft_prob", "numbers")):
+        kind = rows[name].dtype
+        inner = kind.inner if isinstance(kind, pl.List) else None
+        if inner is None or not (inner.is_integer() if name == "soft_index" else inner.is_numeric()):
+            raise AccuracyError(f"{name} is {kind}, not lists of {wanted}; give a .parquet with such, or leave it out")
+
+
 def _lengths_differ() -> pl.Expr:
     return (pl.col("soft_index").list.len() != pl.col("soft_prob").list.len()).fill_null(True)
+
+
+def _gaps() -> pl.Expr:
+    lacking = [pl.col(name).list.drop_nulls().list.len() < pl.col(name).list.len() for name in MEASURES[1:]]
+    return pl.any_horizontal(*lacking, pl.col("soft_prob").list.sum().cast(pl.Float64).is_nan())
+
+
+def _top5(pairs: pl.DataFrame, rank: np.ndarray) -> dict[str, Any]:
+    few = pairs["soft_index"].list.len().to_numpy() < BEST
+    lost = np.flatnonzero(few & (rank == _ABSENT))
+    if not len(lost):
+        return {"top5": float(np.mean(rank < BEST))}
+    which = f"the soft labels of {len(lost)} images leave their class out, such as {pairs['id'][int(lost[0])]}"
+    return {"top5": None, "top5_reason": f"{which}, and have fewer than {BEST} classes"}
 
 
 def _proper(ids: pl.Series, own: np.ndarray, squares: np.ndarray, total: np.ndarray) -> dict[str, Any]:
@@ -69,7 +93,7 @@ def _proper(ids: pl.Series, own: np.ndarray, squares: np.ndarray, total: np.ndar
         reason = f"the shares of {len(odd)} images do not sum to 1, such as {ids[int(odd[0])]} ({total[odd[0]]:.3g})"
         return {"brier": None, "nll": None, "probabilities_reason": reason}
     found = {"brier": float(np.mean(squares - 2 * own + 1)), "nll": None}
-    lost = np.flatnonzero(own == 0)
+    lost = np.flatnonzero(own <= 0)
     if len(lost):
         reason = (
             f"no negative log-likelihood: the soft labels of {len(lost)} images leave their class out, such as "
@@ -80,7 +104,7 @@ def _proper(ids: pl.Series, own: np.ndarray, squares: np.ndarray, total: np.ndar
 
 
 def _measured(pairs: pl.DataFrame, true: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """How many shares come before the true class's (a large number where it has none), that share, the sum of squares
+    """How many shares come before the true class's (`_ABSENT` where it has none), that share, the sum of squares
     and the sum of shares, (N,) each."""
     parts = []
     for start, index, share, starts, row in _flat(pairs):
@@ -89,7 +113,7 @@ def _measured(pairs: pl.DataFrame, true: np.ndarray) -> tuple[np.ndarray, np.nda
         place[row[hits]] = hits
         own = np.where(place >= 0, share[place], 0)
         before = (share > own[row]) | ((share == own[row]) & (np.arange(len(share)) < place[row]))
-        rank = np.where(place >= 0, np.add.reduceat(before, starts, dtype=np.int64), np.iinfo(np.int64).max)
+        rank = np.where(place >= 0, np.add.reduceat(before, starts, dtype=np.int64), _ABSENT)
         sums = (np.add.reduceat(part, starts, dtype=np.float64) for part in (share**2, share))
         parts.append((rank, own.astype(np.float64), *sums))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]

@@ -31,7 +31,7 @@ def compare_runs(
         "generations_planned": [len(column.runs[0].plan.get("generations") or ()) for column in columns],
         "data": data_differences(columns),
         "code": code_differences(columns),
-        "labels": label_differences(columns, truth, agreement=agreement),
+        "labels": label_differences(columns, agreement=agreement),
         "scores": score_differences(columns),
     }
 

@@ -1,4 +1,4 @@
-"""The comparison in one sentence a column: the last students on test, or on dev where test is not known."""
+"""The comparison in one sentence a column: the last models on test, or on dev where test is not known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Found = Mapping[str, Any]
 
 
 def conclusion(found: Found, letters: Sequence[str], terms: Terms) -> list[str]:
-    """One line for each column but the first: whether its last students are better than the first column's."""
+    """One line for each column but the first: whether its last models are better than the first column's."""
     return [_line(found["scores"], place, letters, terms) for place in range(1, len(letters))]
 
 
@@ -26,7 +26,7 @@ def _line(scores: Sequence[Found], place: int, letters: Sequence[str], terms: Te
     ]
     if not compared:
         return f"{other} cannot be compared with {first}: they have no score on the same data."
-    # the last student comes last, and of its sets test
+    # the last model comes last, and of its sets test
     entry = compared[-1]
     against = entry["against_first"][place - 1]
     runs = against["by_run"]

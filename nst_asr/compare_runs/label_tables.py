@@ -11,7 +11,6 @@ from nst_asr.changes import across
 from nst_asr.compare_runs.data_and_code import same_set
 from nst_asr.compare_runs.over_seeds import Summary, summary
 from nst_asr.compare_runs.variants import Known, Variant, matched
-from nst_asr.corpus import Truth
 from nst_asr.store import StoreError
 
 Entry = Mapping[str, Any]
@@ -30,9 +29,7 @@ _MEASURES: dict[str, Callable[[Entry], float | None]] = {
 }
 
 
-def label_differences(
-    columns: Sequence[Variant], truth: Truth | None = None, *, agreement: bool = True
-) -> list[dict[str, Any]]:
+def label_differences(columns: Sequence[Variant], *, agreement: bool = True) -> list[dict[str, Any]]:
     """One entry a generation that some run has labeled: `measures` of each column, alarms, and the agreement.
 
     agreement: set the label tables of generation K side by side, which reads them whole.
@@ -47,7 +44,7 @@ def label_differences(
                 "generation": number,
                 "measures": {name: [_over(each, measure) for each in entries] for name, measure in _MEASURES.items()},
                 "alarms": [_alarms(each) for each in entries],
-                "agreement": [_agreement(first, other, number, truth) for other in others] if agreement else None,
+                "agreement": [_agreement(first, other, number) for other in others] if agreement else None,
             }
         )
     return found
@@ -81,7 +78,7 @@ def _alarms(entries: Sequence[Entry]) -> dict[str, int]:
     return {name: names.count(name) for name in dict.fromkeys(names)}
 
 
-def _agreement(first: Variant, other: Variant, number: int, truth: Truth | None) -> dict[str, Any]:
+def _agreement(first: Variant, other: Variant, number: int) -> dict[str, Any]:
     """How far the labels of a generation differ between runs of one seed, or the reason why that is not known."""
     pairs = [pair for pair in matched(first, other) if all(number in _judged(run) for run in pair)]
     found, reasons = [], [] if pairs else ["no two runs of one seed have judged labels of this generation"]
@@ -90,7 +87,7 @@ def _agreement(first: Variant, other: Variant, number: int, truth: Truth | None)
             reasons.append(reason)
             continue
         try:
-            found.append(across((one.folder, number), (two.folder, number), truth).to_json(top=0))
+            found.append(across((one.folder, number), (two.folder, number)).to_json(top=0))
         except StoreError as error:
             reasons.append(str(error))
     picked = {

@@ -17,13 +17,13 @@ from nst_asr.mcnemar import McNemar, mcnemar
 from nst_asr.score import Score, ScoreError, compare, read_score
 
 _KEY = Key(0)["compare_runs"]
-LAST = "last student"
+LAST = "last model"
 ORACLE = "oracle"
 
 
 @dataclass(frozen=True)
 class _Place:
-    """What was scored: a generation by its number, the last student or the oracle; on which set, and how decoded."""
+    """What was scored: a generation by its number, the last of a run or the oracle; on which set, and how decoded."""
 
     of: int | str
     on: str

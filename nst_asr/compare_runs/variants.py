@@ -10,13 +10,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from nst_asr.compare_runs.results_of import results_of
 from nst_asr.corpus import Truth
 from nst_asr.course import course
-from nst_asr.results import about_run, collect
-from nst_asr.store import StoreError, read_json
+from nst_asr.results import about_run
+from nst_asr.store import StoreError
 from nst_asr.terms import Terms
-
-_TOLD = ("*/score*.json", "*/5-score*.json", "*/test*.json", "*/[236]-*", "run.json")
 
 
 class CompareError(ValueError):
@@ -62,20 +61,7 @@ class Variant:
 def read_run(folder: Path, truth: Truth | None = None) -> Known:
     """What is known of the run folder. Raises StoreError where it is none."""
     about, found = about_run(folder), course(folder)
-    return Known(folder, found.plan, about, _results(folder, truth), found.unscored)
-
-
-def _results(run: Path, truth: Truth | None) -> dict[str, Any] | None:
-    """What `results.collect` gives, or gave where the results.json in the folder is newer than all that it tells of."""
-    if not (run / "gen0/score.json").exists():
-        return None
-    written = run / "results.json"
-    if truth or not written.exists():
-        return collect(run, truth)
-    told = [path for name in _TOLD for path in run.glob(name)]
-    stale = any(path.stat().st_mtime_ns > written.stat().st_mtime_ns for path in told)
-    found: dict[str, Any] = collect(run) if stale else read_json(written)
-    return found
+    return Known(folder, found.plan, about, results_of(folder, truth), found.unscored)
 
 
 def variants(runs: Sequence[Known], *, group: bool | None = None) -> list[Variant]:
@@ -133,7 +119,9 @@ def _columns(runs: Sequence[Known], group: bool | None) -> list[Variant]:
             raise CompareError(f"one plan was run twice with seed {twice[0]}: {folders}; leave out all but one")
         apart += [[run] for run in found] if twice else [found]
     names = _names([run.folder for run in runs])
-    return [Variant(_together([names[run.folder] for run in found]), tuple(_by_seed(found))) for found in apart]
+    columns = [tuple(_by_seed(found)) for found in apart]
+    titles = _titles([[names[run.folder] for run in column] for column in columns])
+    return [Variant(title, column) for title, column in zip(titles, columns, strict=True)]
 
 
 def _same(run: Known) -> str:
@@ -152,6 +140,12 @@ def _names(folders: Sequence[Path]) -> dict[Path, str]:
         if len(set(found.values())) == len(folders):
             break
     return found
+
+
+def _titles(columns: Sequence[Sequence[str]]) -> list[str]:
+    """One for each column: what the names of its runs begin with, or all of them where another begins like that."""
+    short = [_together(names) for names in columns]
+    return [title if short.count(title) == 1 else ", ".join(names) for title, names in zip(short, columns, strict=True)]
 
 
 def _together(names: Sequence[str]) -> str:

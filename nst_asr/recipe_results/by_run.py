@@ -28,7 +28,8 @@ def by_run(runs: Mapping[str, Results], title: str) -> str:
 
 def _row(name: str, run: Results) -> list[str]:
     change, recovery = run["relative_reduction"], run["recovery_rate"] or {}
-    first, last = (run["generations"][place]["test"] for place in (0, -1))
+    first, *students = (entry["test"] for entry in run["generations"])
+    last = students[-1] if students else None
     oracle = (run["oracle"] or {}).get("test")
     rates = [percent(entry["rate"], 1) if entry else NONE for entry in (first, last, oracle)]
     interval = bounds(recovery.get("low"), recovery.get("high"))

@@ -19,7 +19,7 @@ def origin(runs: Sequence[Results], first: str) -> str:
 
 def code_and_machine(abouts: Sequence[Results]) -> list[str]:
     """Lines on commit, hardware and versions, by what run.json says of each run."""
-    versions = {", ".join(f"{name} {version}" for name, version in run["versions"].items()) for run in abouts}
+    versions = {_versions(run["versions"]) for run in abouts}
     return [
         f"- Commit: {', '.join(sorted({str(run['commit']) for run in abouts}))}",
         f"- Hardware: {'; '.join(sorted({_machine(run['hardware']) for run in abouts}))}",
@@ -39,7 +39,13 @@ def seeds_of(runs: Sequence[Results]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}"
 
 
-def _machine(hardware: Results) -> str:
+def _versions(versions: Results | None) -> str:
+    return ", ".join(f"{name} {version}" for name, version in (versions or {}).items()) or "unknown"
+
+
+def _machine(hardware: Results | None) -> str:
+    if not hardware:
+        return "unknown"
     gpus = [str(gpu["name"]) for gpu in hardware.get("gpus") or ()]
     shown = [f"{gpus.count(name)} x {name}" for name in dict.fromkeys(gpus)]
     return ", ".join([f"{hardware['cores']} cores", str(hardware["processor"]), *shown])

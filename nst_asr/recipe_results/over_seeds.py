@@ -14,20 +14,21 @@ Entry = Mapping[str, Any]
 Score = Mapping[str, Any]
 
 
-def over_seeds(runs: Sequence[Results], title: str) -> str:
+def over_seeds(runs: Sequence[Results], title: str, differing: Sequence[str] = ()) -> str:
     """A section of RESULTS.md over runs of one recipe: per generation the mean, and least to greatest over the runs.
 
     A single run has the 95 % bootstrap intervals of its rates in their place. Below the table: each run's reduction and
-    recovery rate, then command, commit and hardware. Raises ValueError where there is no run, the runs are of several
+    recovery rate, then command, commit and hardware. differing: keys of the plan, seed aside, that are not the same in
+    all runs, which is said. Raises ValueError where there is no run, the runs are of several
     recipes, or two of them have the same seed.
     """
     refuse_mixed(runs)
-    seeds = [run["seed"] for run in runs]
-    if doubled := [seed for seed in seeds if seeds.count(seed) > 1]:
-        raise ValueError(f"{seeds.count(doubled[0])} runs have seed {doubled[0]}; a mean over seeds takes one of each")
+    refuse_doubled(runs)
     together = f"Mean over {len(runs)} runs ({seeds_of(runs)}); least to greatest in brackets"
     alone = f"One run ({seeds_of(runs)}); 95 % bootstrap intervals in brackets"
-    parts = [f"## {title}", rows(runs), _last_students(runs), origin(runs, together if len(runs) > 1 else alone)]
+    first = together if len(runs) > 1 else alone
+    first += f"\n- The plans differ, seed aside, in: {', '.join(differing)}" if differing else ""
+    parts = [f"## {title}", rows(runs), _last_students(runs), origin(runs, first)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -50,6 +51,13 @@ def refuse_mixed(runs: Sequence[Results]) -> None:
         raise ValueError(
             f"one table is of one recipe; the runs are of {', '.join(recipes) or 'none: name one at least'}"
         )
+
+
+def refuse_doubled(runs: Sequence[Results]) -> None:
+    """Raise ValueError where two of the runs have the same seed."""
+    seeds = [run["seed"] for run in runs]
+    if doubled := [seed for seed in seeds if seeds.count(seed) > 1]:
+        raise ValueError(f"{seeds.count(doubled[0])} runs have seed {doubled[0]}; a mean over seeds takes one of each")
 
 
 def _row(name: str, entries: Sequence[Entry], runs: int, terms: Terms, *, fused: bool) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from nst_asr.recipe_results.cells import grid, spread
 from nst_asr.recipe_results.origin import Results, origin, seeds_of
-from nst_asr.recipe_results.over_seeds import refuse_mixed
+from nst_asr.recipe_results.over_seeds import refuse_doubled, refuse_mixed
 from nst_asr.results_table import NONE, terms_of
 
 WHOLE = "whole recipe"
@@ -16,10 +16,13 @@ def variants(whole: Sequence[Results], others: Mapping[str, Sequence[Results]], 
     """A section of RESULTS.md that sets variants beside the runs in `whole`, seed by seed at the same generation.
 
     first: what the first row is called, where it is not the whole recipe. Raises ValueError where the runs are of
-    several recipes, or for a variant's run whose seed or generation the first row has not been run with.
+    several recipes, two of one row have the same seed, or the first row has not been run with the seed or the
+    generation of a variant's run.
     """
     every = [*whole, *(run for runs in others.values() for run in runs)]
     refuse_mixed(every)
+    for runs in (whole, *others.values()):
+        refuse_doubled(runs)
     by_seed = {run["seed"]: run for run in whole}
     error = f"test {terms_of(whole[0]).error}"
     against = f"against the {first if first == WHOLE else 'first row'}, points"
@@ -35,7 +38,7 @@ def variants(whole: Sequence[Results], others: Mapping[str, Sequence[Results]], 
 
 def _row(name: str, number: int, runs: Sequence[Results]) -> list[str]:
     rates = [_rate(name, run, number) for run in runs]
-    fewer = [1 - now / _rate(name, run, 0) for run, now in zip(runs, rates, strict=True)]
+    fewer = [1 - now / first for run, now in zip(runs, rates, strict=True) if (first := _rate(name, run, 0))]
     return [name, str(number), spread(rates), spread(fewer)]
 
 

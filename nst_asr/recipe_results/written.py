@@ -65,7 +65,7 @@ def written(text: str) -> list[Written]:
 def put(text: str, title: str, section: str, tool: str) -> str:
     """The text with the section of this title replaced, or added at its end; the rest stays as it is.
 
-    Raises WrittenError as `written`, and where the title cannot stand in a comment.
+    Raises WrittenError as `written`, where the title cannot stand in a comment, and where code would hide the section.
     """
     if "\n" in title or "-->" in title or not title.strip():
         raise WrittenError(f"the title {title!r} cannot stand in a comment; take one line without -->")
@@ -75,7 +75,10 @@ def put(text: str, title: str, section: str, tool: str) -> str:
         if each.title == title:
             return "\n".join([*lines[: each.start], *block, *lines[each.stop :]])
     before = text.rstrip("\n")
-    return (f"{before}\n\n" if before else "") + "\n".join(block) + "\n"
+    after = (f"{before}\n\n" if before else "") + "\n".join(block) + "\n"
+    if title not in (each.title for each in written(after)):
+        raise WrittenError("a block of code in it has no end and would hide what is added; close that")
+    return after
 
 
 def put_into(path: Path, title: str, section: str, tool: str) -> bool:

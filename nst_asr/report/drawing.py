@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib
 from cycler import cycler
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -26,6 +27,8 @@ _STYLE: Any = {  # matplotlib types its settings by name, which no dict built of
     **{"axes.prop_cycle": cycler(color=SERIES), "axes.axisbelow": True, "grid.color": FAINT, "grid.linewidth": 0.5},
 }
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
+_MARGIN, _MARK, _LETTER = 35.0, 40.0, 5.4  # points: left of a legend; of a mark in it with its gaps; of a letter
+_TAG = re.compile(r"<[^>]*>")
 _PLOT = re.compile(r'<svg [^>]*data-plot="([^"]+)".*?</svg>', re.S)
 _SPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
 
@@ -53,8 +56,7 @@ def svg(figure: Figure, name: str, alt: str) -> Markup:
         raise ValueError(f"{name!r}: a plot's name has small letters, digits and hyphens, and begins with a letter")
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
-        if axes.get_legend_handles_labels()[1] and axes.get_legend() is None:
-            axes.legend(frameon=False, fontsize="small")
+        _name_above(axes)
     buffer = io.StringIO()
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
         # the page's own fonts show what matplotlib's lack
@@ -64,12 +66,20 @@ def svg(figure: Figure, name: str, alt: str) -> Markup:
     return Markup(_in_page(buffer.getvalue(), name, alt))
 
 
+def _name_above(axes: Axes) -> None:
+    """Put the names of what was drawn above it, where they hide nothing."""
+    names = axes.get_legend_handles_labels()[1]
+    if names:
+        room = int((72 * axes.figure.get_size_inches()[0] - _MARGIN) / (_MARK + _LETTER * max(map(len, names))))
+        look: Any = {"frameon": False, "columnspacing": 1.2}
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=max(1, min(len(names), room)), **look)
+
+
 def plots_in(page: str) -> Iterator[tuple[str, str]]:
     """The name of each plot in a page, and the plot as a file that stands by itself, in the colours for light paper."""
     for found in _PLOT.finditer(page):
         alone = found.group().replace("<svg ", f"<svg {_SPACES}", 1)
-        for color, variable in _VARIABLES.items():
-            alone = alone.replace(f"var({variable})", color)
+        alone = _TAG.sub(lambda tag: _tag_on_paper(tag.group()), alone)
         yield found.group(1), f'<?xml version="1.0" encoding="utf-8"?>\n{alone}\n'
 
 
@@ -77,9 +87,20 @@ def _in_page(drawn: str, name: str, alt: str) -> str:
     """Without the file's head, sized by the page, with names of its own and the page's colours."""
     drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.S)
-    drawn = re.sub(r' xmlns(:xlink)?="[^"]*"', "", drawn).replace("xlink:href", "href")
-    drawn = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{name}-", drawn)
-    for color, variable in _VARIABLES.items():
-        drawn = drawn.replace(color, f"var({variable})")
+    drawn = _TAG.sub(lambda tag: _tag_in_page(tag.group(), name), drawn)  # and not what is written in the plot
     label = str(Markup.escape(alt))
-    return re.sub(r"<svg ", f'<svg role="img" data-plot="{name}" aria-label="{label}" ', drawn.strip(), count=1)
+    return drawn.strip().replace("<svg ", f'<svg role="img" data-plot="{name}" aria-label="{label}" ', 1)
+
+
+def _tag_on_paper(tag: str) -> str:
+    for color, variable in _VARIABLES.items():
+        tag = tag.replace(f"var({variable})", color)
+    return tag
+
+
+def _tag_in_page(tag: str, name: str) -> str:
+    tag = re.sub(r' xmlns(:xlink)?="[^"]*"', "", tag).replace("xlink:href", "href")
+    tag = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{name}-", tag)
+    for color, variable in _VARIABLES.items():
+        tag = tag.replace(color, f"var({variable})")
+    return tag

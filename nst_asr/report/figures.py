@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import cycle
 from typing import Any
 
 from markupsafe import Markup
@@ -14,6 +15,7 @@ from nst_asr.results_table import NONE, percent
 from nst_asr.terms import Terms
 
 _STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|points\b)")
 
 Form = Callable[[Any], str]
 
@@ -44,8 +46,19 @@ def forms(terms: Terms) -> dict[str, Form]:
         "duration": _duration,
         "pace": lambda rate: f"{rate / terms.unit:.3g}",  # of sizes in a second, in the task's amounts
         "throughput": lambda rate: _throughput(rate, terms),
-        "text": str,
+        "text": held_together,
     }
+
+
+def held_together(text: str) -> str:
+    """A text whose percentages and points do not part from their numbers at the end of a line."""
+    return _BEFORE_UNIT.sub("\u00a0", text)
+
+
+def with_code(text: str) -> Markup:
+    """A text in which what stands between backticks is set as code."""
+    styles = cycle((Markup("{}"), Markup("<code>{}</code>")))
+    return Markup("").join(style.format(part) for style, part in zip(styles, text.split("`"), strict=False))
 
 
 def _duration(seconds: float) -> str:

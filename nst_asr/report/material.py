@@ -13,14 +13,13 @@ from nst_asr.terms import Terms
 
 @dataclass(frozen=True)
 class Material:
-    """A run's folder, its results.json, the plan it was run with, and the words of its task.
+    """A run's folder, its results.json, and the words of its task.
 
     previews: what gives sound and pictures, None where there are to be none; media_mb: megabytes of them at most.
     """
 
     run: Path
     results: Mapping[str, Any]
-    plan: Mapping[str, Any]
     terms: Terms
     previews: Previews | None = None
     media_mb: float = 0.0

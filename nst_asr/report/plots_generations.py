@@ -35,7 +35,8 @@ def rates(results: Mapping[str, Any], terms: Terms) -> Markup:
                 label = f"oracle on {on}"
                 axes.axhline(oracle[on]["rate"], color=_COLORS[on], linestyle=":", linewidth=1.4, label=label)
         axes.set(xlabel="generation", ylabel=terms.error, ylim=(0, None))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlim(-0.5, len(results["generations"]) - 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.grid(axis="y")
 

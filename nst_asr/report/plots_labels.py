@@ -34,7 +34,6 @@ def waterfall(filtered: Values, terms: Terms, number: int) -> Markup:
         axes.barh(names, gone, left=left, color=FAINT, height=0.6, label="rejected by the rule")
         axes.set(xlabel=terms.amount)
         axes.invert_yaxis()
-        axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
     alt = f"{terms.amount} of labels left after each rule of the filter of generation {number}"
     return plot(f"waterfall-gen{number}", alt, draw, (5.6, 1.2 + 0.3 * len(steps)))
@@ -78,7 +77,7 @@ def risk(gauge: Values, terms: Terms, number: int) -> Markup:
             axis.set_major_formatter(PercentFormatter(1))
         axes.grid()
 
-    return plot(f"risk-gen{number}", f"risk against coverage on dev, generation {number}", draw, (5.6, 3.4))
+    return plot(f"risk-gen{number}", f"risk against coverage on dev, generation {number}", draw, (5.6, 3.8))
 
 
 def reliability(gauge: Values, terms: Terms, number: int) -> Markup | None:

@@ -35,7 +35,6 @@ def frequent(tokens: Values, number: int) -> Markup:
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.grid(axis="y")
         axes.invert_yaxis()
-        axes.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
 
     alt = f"shares of the most frequent tokens in the labeled set and in the kept labels of generation {number}"
     return plot(f"tokens-gen{number}", alt, draw, (5.6, 1.3 + 0.21 * len(rows)))

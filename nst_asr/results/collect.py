@@ -8,6 +8,7 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from nst_asr.align import align_counts
@@ -17,6 +18,7 @@ from nst_asr.results.conclusions import advice, verdict
 from nst_asr.results.contents import contents
 from nst_asr.results.costs import noted, spent
 from nst_asr.results.diagnosis import diagnose
+from nst_asr.results.earlier import earlier
 from nst_asr.results.examples import examples
 from nst_asr.results.filtering import filtering
 from nst_asr.results.fusing import fusing
@@ -24,6 +26,7 @@ from nst_asr.results.gauging import gauging
 from nst_asr.results.judged import judged, labels, verdicts
 from nst_asr.results.laps import add_laps
 from nst_asr.results.leaks import leaks
+from nst_asr.results.plan_of import plan_of
 from nst_asr.results.token_shares import token_shares
 from nst_asr.results.training import training
 from nst_asr.score import Score, compare, read_score, recovery_rate
@@ -71,6 +74,7 @@ def collect(run: Path, truth: Truth | None = None) -> dict[str, Any]:
     found = {
         "schema": SCHEMA,
         **about,
+        "planned_generations": _planned(run),
         "peak_memory_mb": peak,
         "seconds": round(sum(seconds for steps in costs.values() for seconds in steps.values()), 3),
         "generations": generations,
@@ -87,8 +91,8 @@ def collect(run: Path, truth: Truth | None = None) -> dict[str, Any]:
         "training": training(run, generations, about["corpus"]),
         **spent(run),
     }
-    found |= {"verdict": verdict(found), "advice": advice(found)}
-    return found | {"diagnosis": diagnose(found)}
+    found |= {"diagnosis": diagnose(found)}
+    return found | {"verdict": verdict(found), "advice": advice(found)}
 
 
 def about_run(run: Path) -> dict[str, Any]:
@@ -109,6 +113,12 @@ def _scores(run: Path) -> tuple[list[Score], list[Score | None]]:
     paths = [run / "gen0/score.json"]
     paths += takewhile(Path.exists, (run / f"gen{number}/5-score.json" for number in count(1)))
     return [read_score(path) for path in paths], [_score(path.with_name("test.json")) for path in paths]
+
+
+def _planned(run: Path) -> int | None:
+    """The students that the plan asks for; None where it does not say."""
+    generations = plan_of(run).get("generations")
+    return len(generations) if isinstance(generations, list) else None
 
 
 def _score(path: Path) -> Score | None:
@@ -188,19 +198,20 @@ def _json(path: Path) -> Any:
 
 
 def _amounts(folder: Path) -> dict[str, Any]:
-    """Rows and hours that were labeled, kept and used, and the KL divergence before and after balancing."""
-    hours, kept, copies = pl.col("size").cast(pl.Float64) / 3600, pl.col("kept"), pl.col("copies")
-    found = judged(folder).select(
-        labels=pl.len(),
-        hours=hours.sum(),
-        kept_rows=kept.sum(),
-        kept_hours=hours.filter(kept).sum(),
-        copies=copies.sum(),
-        copied_hours=(hours * copies).sum(),
-    )
+    """Rows and hours that were labeled, kept and used, and the KL divergence before and after balancing.
+
+    Hours are added up in the order of rows: Polars would begin at several places, and end a last digit apart.
+    """
+    table = judged(folder).select("size", "kept", "copies").collect()
+    hours, kept, copies = table["size"].to_numpy() / np.float64(3600), table["kept"].to_numpy(), table["copies"].to_numpy()
     balance = read_json(folder / "3-balance.json")
-    divergence = {name: balance.get(name) for name in ("kl_before", "kl_after")}
-    return found.collect().row(0, named=True) | divergence | {"balanced_by": balance.get("by")}
+    return {
+        **{"labels": len(table), "hours": float(hours.sum())},
+        **{"kept_rows": int(kept.sum()), "kept_hours": float(hours[kept].sum())},
+        **{"copies": int(copies.sum()), "copied_hours": float((hours * copies).sum())},
+        **{name: balance.get(name) for name in ("kl_before", "kl_after")},
+        "balanced_by": balance.get("by"),
+    }
 
 
 def _label_error(run: Path, number: int, truth: Truth | None) -> dict[str, Any] | None:
@@ -226,8 +237,7 @@ def _earlier(run: Path, number: int) -> dict[str, Any] | None:
     path, verdict = run / "results.json", run / f"gen{number}" / "2-verdicts.parquet"
     if not path.exists() or path.stat().st_mtime_ns < verdict.stat().st_mtime_ns:
         return None
-    found: Mapping[str, Any] = _json(path) or {}
-    entries = [entry for entry in found.get("generations", ()) if entry.get("generation") == number]
+    entries = [entry for entry in earlier(run) if entry.get("generation") == number]
     return entries[0].get("label_error") if entries else None
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 
 from nst_asr.census import Measure, length
-from nst_asr.config import load_yaml
 from nst_asr.lost_shares import shares
 from nst_asr.results.bins import histograms, short
 from nst_asr.results.judged import judged
+from nst_asr.results.plan_of import plan_of
 from nst_asr.results.sets import column_of
 
 _FEWEST = 20  # rows that would be kept of a group if the filter took alike of all, where the plan does not say
@@ -76,6 +76,5 @@ def _rows(table: pl.DataFrame) -> list[dict[str, Any]]:
 
 def _fewest(run: Path) -> int:
     """The number under which the plan's alarms judge no group."""
-    content = load_yaml((run / "plan.yaml").read_text(encoding="utf-8"))
-    found = (content.get("alarms") or {}).get("fewest") if isinstance(content, dict) else None
+    found = (plan_of(run).get("alarms") or {}).get("fewest")
     return found if isinstance(found, int) and found > 0 else _FEWEST

@@ -13,6 +13,7 @@ from nst_asr.align import align_counts, aligned
 from nst_asr.corpus import Truth
 from nst_asr.ledger_text import describe_reason
 from nst_asr.reasons import reason, whole
+from nst_asr.results.earlier import earlier
 from nst_asr.results.chosen import KINDS, measures_there, most_changed, surest_and_least_sure, wide
 from nst_asr.side_by_side import readable
 from nst_asr.store import StoreError, read_json
@@ -141,11 +142,9 @@ def _known(run: Path, truth: Truth | None, names: pl.Series) -> dict[str, str]:
     if truth is not None:
         found = truth.rows.filter(pl.col("id").is_in(names.implode()))
         return dict(found.select("id", "label").iter_rows())
-    path = run / "results.json"
-    generations = read_json(path).get("generations", ()) if path.exists() else ()
     entries = [
         each
-        for generation in generations
+        for generation in earlier(run)
         for kind in (*KINDS, "most_changed")
         for each in (generation.get("examples") or {}).get(kind) or ()
     ]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nst_asr import config
 from nst_asr.curves import Curves, curves
-from nst_asr.mix import MixPlan
+from nst_asr.results.plan_of import plan_of
+from nst_asr.results.planned_share import planned_share
 from nst_asr.store import part_of
 
 POINTS = 200  # of a curve, at most
@@ -29,7 +29,7 @@ def training(run: Path, generations: Sequence[Mapping[str, Any]], corpus: Mappin
     A second training of a model stands under `gen1/NAME`. Of older versions the share of pseudo-labels is worked out,
     and the throughput unknown. Docs/results.md has the keys.
     """
-    plan = config.read(run / "plan.yaml") if (run / "plan.yaml").exists() else {}
+    plan = plan_of(run)
     found = {}
     for part, folder in _models(run):
         finished = folder.exists()
@@ -38,7 +38,7 @@ def training(run: Path, generations: Sequence[Mapping[str, Any]], corpus: Mappin
             if written := curves(at):
                 key, second = (part, None) if at == folder else (f"{part}/{at.name}", at.name)
                 planned = _planned(plan, part, generations, corpus, second)
-                found[key] = {"title": _title(part, second), "finished": finished, **_training(written, planned)}
+                found[key] = {"title": _title(part, second), "finished": finished, **trained(written, planned)}
     return found
 
 
@@ -55,7 +55,8 @@ def _title(part: str, second: str | None) -> str:
     return f"{title}, {second}" if second else title
 
 
-def _training(written: Curves, planned: Mapping[str, Any]) -> dict[str, Any]:
+def trained(written: Curves, planned: Mapping[str, Any]) -> dict[str, Any]:
+    """One training: what was `planned`, its last update, how its loss went, and the curves that fit() has `written`."""
     if "pseudo_share" not in written:
         written = {**written, **_share_of_older(written)}
     loss, norms = written.get("loss"), written.get("gradient_norm")
@@ -145,7 +146,8 @@ def _planned(
     train = (plan.get("teacher") if part == "gen0" else turn.get("student")) or {}
     fit = (train if second is None else train.get("fine_tune") or {}).get("fit") or {}
     warm = part == "oracle" and turn.get("init") == "teacher"
-    share = 0.0 if part == "gen0" or second else _share(turn, _pseudo_hours(part, number, generations, corpus), corpus)
+    pseudo, labeled = _pseudo_hours(part, number, generations, corpus), float(corpus["labeled"]["hours"])
+    share = 0.0 if part == "gen0" or second else planned_share(turn, pseudo, labeled)
     return {
         "planned_updates": None if warm else fit.get("updates"),
         "clip": fit.get("clip"),
@@ -165,19 +167,6 @@ def _pseudo_hours(
     if part == "oracle":
         return float(corpus["unlabeled"]["hours"])
     return float(generations[number]["copied_hours"]) if number < len(generations) else None
-
-
-def _share(turn: Mapping[str, Any], pseudo: float | None, corpus: Mapping[str, Any]) -> float | None:
-    """The planned share of a batch's size that is pseudo-labeled."""
-    first = (turn.get("student") or {}).get("first", "joint")
-    if not turn or first == "none":
-        return None
-    if first == "pseudo":
-        return 1.0
-    mix = MixPlan(**turn.get("mix") or {})
-    if not mix.pooled:
-        return mix.share
-    return None if pseudo is None else pseudo / (pseudo + float(corpus["labeled"]["hours"]))
 
 
 def _share_of_older(written: Curves) -> dict[str, pl.DataFrame]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,11 @@ from nst_asr.scoring.formats import guess
 from nst_asr.scoring.json_lines import read_columns
 from nst_asr.scoring.kaldi import read_kaldi
 from nst_asr.scoring.tables import parts_of
+from nst_asr.scoring.text_lines import LINE
 from nst_asr.scoring.texts import NUMBERS, SYNONYMS, ScoringError, finite, first_named
 from nst_asr.store import read_table
 
+_OWN = ("id", "text", "line", "alternatives")  # columns of every file of references
 _KALDI_NAMES = {"spk": "speaker", "dur": "seconds"}  # of utt2spk and utt2dur; utt2gender is called gender
 
 
@@ -36,8 +38,10 @@ def parse_from_id(given: str) -> FromId:
             raise ValueError("it has no = with a name before and a pattern after it")
         re.compile(pattern)
         pl.Series([""]).str.extract(pattern, 0)  # Polars' expressions know less
-    except (ValueError, re.error, pl.exceptions.PolarsError) as error:
+    except (ValueError, re.error) as error:
         raise ScoringError(f"--from-id {given}: give NAME=REGEX, such as speaker=^[^-]+ ({error})") from None
+    except pl.exceptions.PolarsError:
+        raise ScoringError(f"--from-id {given}: an expression without look-around and references, please") from None
     return FromId(name, pattern)
 
 
@@ -93,7 +97,9 @@ def side_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
             f"{path}: none of the columns {', '.join(names)} is in it (it has {', '.join(table.columns)}); name one "
             "with --by or --blocks"
         )
-    found = table.select("id", **{name: _typed(name, theirs) for name, theirs in chosen.items()}).unique()
+    _refuse_no_numbers(path, table, chosen)
+    stripped = pl.col("id").cast(pl.String).str.strip_chars()
+    found = table.select(stripped, **{name: _typed(name, theirs) for name, theirs in chosen.items()}).unique()
     doubled = found.filter(pl.col("id").is_duplicated())
     if len(doubled):
         raise ScoringError(f"{path}: {doubled['id'].sort()[0]} has more than one value; keep one line of it")
@@ -107,8 +113,17 @@ def _table(path: Path) -> pl.DataFrame:
     if kind == "table":
         return pl.concat([read_table(part) for part in parts_of(path)], how="diagonal")
     if kind in ("csv", "tsv", "quoted-tsv"):
-        return read_cells(path, kind).drop("line")
+        return read_cells(path, kind).drop(LINE)
     raise ScoringError(f"{path}: no table; give .csv, .tsv, .jsonl or .parquet with a column id, or Kaldi's utt2spk")
+
+
+def _refuse_no_numbers(path: Path, table: pl.DataFrame, chosen: Mapping[str, str]) -> None:
+    """Raise ScoringError for an id whose seconds are no number; blank ones are unknown."""
+    for name in set(NUMBERS) & set(chosen):
+        text = pl.col(chosen[name]).cast(pl.String).str.strip_chars()
+        odd = table.filter((text != "") & text.cast(pl.Float64, strict=False).is_null())
+        if len(odd):
+            raise ScoringError(f"{path}: {odd['id'][0]}: {chosen[name]} = {odd[chosen[name]][0]!r} is no number")
 
 
 def _typed(name: str, theirs: str) -> pl.Expr:
@@ -116,3 +131,10 @@ def _typed(name: str, theirs: str) -> pl.Expr:
         return finite(theirs)
     text = pl.col(theirs).cast(pl.String)
     return pl.when(text != "").then(text)
+
+
+def refuse_own_names(names: Sequence[str]) -> None:
+    """Raise ScoringError for a column that is asked for by a name that means something else here."""
+    for name in names:
+        if name in _OWN:
+            raise ScoringError(f"a column {name}: it would be taken for the references' own; give it another name")

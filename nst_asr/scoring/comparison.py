@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from nst_asr.align import Costs
@@ -21,10 +22,14 @@ def compared(systems: Sequence[System], costs: Costs, key: Key) -> list[dict[str
     return [_compared(systems[0], other, costs, key) for other in systems[1:]]
 
 
+def in_words_of(first: Score, other: Score) -> Score:
+    """The other score by the first's numbers of words, which differ where references have alternatives."""
+    return replace(other, utterances=other.utterances.with_columns(first.utterances["words"]))
+
+
 def _compared(first: System, other: System, costs: Costs, key: Key) -> dict[str, Any]:
     same = bool((first.pairs["label"] == other.pairs["label"]).all())
-    utterances = other.score.utterances.with_columns(first.score.utterances["words"])
-    found = compare(first.score, Score(utterances, other.score.over), key)
+    found = compare(first.score, in_words_of(first.score, other.score), key)
     return {
         "of": other.name,
         "than": first.name,

@@ -64,7 +64,9 @@ def _placed(words: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
     """The words with the id of their segment, without those of segments that are ignored."""
     ends = segments.select(*_PLACE, "end", "id", "ignored").sort("end", maintain_order=True)
     last = ends.group_by(_PLACE, maintain_order=True).last().select(*_PLACE, last="id", last_ignored="ignored")
-    middles = words.with_columns(middle=pl.col("begin") + pl.col("duration") / 2).sort("middle", maintain_order=True)
+    middle = pl.col("begin") + pl.col("duration") / 2
+    # a word within a longer one cannot go to a segment before that of the longer one, which begins before it
+    middles = words.with_columns(middle=middle.cum_max().over(_PLACE)).sort("middle", maintain_order=True)
     found = middles.join_asof(
         ends,
         left_on="middle",

@@ -5,12 +5,18 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from nst_asr.scoring.text_lines import collected, first_lines, refuse, scan_lines
+from nst_asr.scoring.text_lines import LINE, collected, first_lines, refuse, scan_lines, zipped
 from nst_asr.scoring.texts import NUMBERS, ScoringError, Texts, Wanted, counted, selection
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 
 def read_delimited(path: Path, kind: str, wanted: Wanted) -> Texts:
@@ -23,17 +29,17 @@ def read_delimited(path: Path, kind: str, wanted: Wanted) -> Texts:
     names = _names(path, kind)
     chosen = selection(path, names, wanted)
     table = read_cells(path, kind)
-    rows = table.select("line", *(pl.col(name).alias(ours) for ours, name in chosen.items()))
+    rows = table.select(pl.col(LINE).alias("line"), *(pl.col(name).alias(ours) for ours, name in chosen.items()))
     refuse(path, rows.filter(pl.col("id").str.strip_chars() == ""), "no id")
     for name in NUMBERS:
         if name in rows.columns:
             rows = _with_number(path, rows, name)
-    rows = rows.with_columns(pl.col("id", "text").str.strip_chars())
+    rows = rows.with_columns(pl.col("text").str.strip_chars())
     return Texts(path, kind, rows, _notes(kind, rows), about=f"{chosen['id']}, {chosen['text']}")
 
 
 def read_cells(path: Path, kind: str) -> pl.DataFrame:
-    """All cells as text, "" where empty, and `line` (of a quoted kind: the row, counted from 1 with the first line).
+    """All cells as text, "" where empty, and `LINE` (of a quoted kind: the row, counted from 1 with the first line).
 
     Raises ScoringError, ManifestError.
     """
@@ -47,7 +53,7 @@ def _tab_separated(path: Path) -> pl.DataFrame:
     refuse(path, lines.filter(tabs != len(names) - 1), f"not the {len(names)} cells that the first line names")
     cells = lines["text"].str.split_exact("\t", len(names) - 1).struct.unnest()
     table = pl.DataFrame([cells.to_series(place).alias(name) for place, name in enumerate(names)])
-    return table.drop("line", strict=False).with_columns(lines["line"])
+    return table.with_columns(lines["line"].alias(LINE))
 
 
 def _quoted(path: Path, kind: str) -> pl.DataFrame:
@@ -57,21 +63,35 @@ def _quoted(path: Path, kind: str) -> pl.DataFrame:
     except pl.exceptions.PolarsError as error:
         _refuse_uneven(path, kind)
         raise ScoringError(f"{path}: no table that can be read ({error})") from None
+    if len(table.columns) != len(names):
+        raise ScoringError(f"{path}: the columns that the first line names cannot be told apart: {', '.join(names)}")
     table = table.rename(dict(zip(table.columns, names, strict=True)))
     if any(table[name].null_count() for name in names):
         _refuse_uneven(path, kind)  # Polars fills up rows that are too short
         table = table.filter(~pl.all_horizontal(pl.all().is_null()))  # blank lines
-    numbers = pl.int_range(2, len(table) + 2, dtype=pl.UInt32, eager=True).alias("line")
-    return table.drop("line", strict=False).with_columns(pl.all().fill_null("")).with_columns(numbers)
+    numbers = pl.int_range(2, len(table) + 2, dtype=pl.UInt32, eager=True).alias(LINE)
+    return table.with_columns(pl.all().fill_null("")).with_columns(numbers)
 
 
 def _names(path: Path, kind: str) -> list[str]:
-    _, first = next(first_lines(path, 1), (1, ""))
-    cells = first.split("\t") if kind == "tsv" else next(csv.reader([first], delimiter=_separator(kind)), [])
-    names = [name.strip() for name in cells]
-    if len(set(names)) < len(names) or not all(names):
-        raise ScoringError(f"{path}: the first line is {first!r}; it names the columns, each by a name of its own")
+    lines = (f"{line}\n" for _, line in first_lines(path, None))
+    try:
+        cells = next(lines, "").split("\t") if kind == "tsv" else next(cell_rows(lines, kind), [])
+    except csv.Error as error:
+        raise ScoringError(f"{path}: the first line names no columns ({error})") from None
+    # the rows of a data frame that pandas wrote are numbered in a column without a name
+    names = [name.strip() or f"column {place}" for place, name in enumerate(cells, 1)]
+    if not any(cells):
+        raise ScoringError(f"{path}: no first line that names the columns")
+    if len(set(names)) < len(names):
+        raise ScoringError(f"{path}: the first line is {cells}; it names the columns, each by a name of its own")
     return names
+
+
+def cell_rows(lines: Iterable[str], kind: str, *, strict: bool = False) -> Reader:
+    """The cells of each row of a csv or quoted-tsv, as Python's `csv` finds them. Raises csv.Error."""
+    csv.field_size_limit(sys.maxsize)  # of the whole process: 128 KiB are less than the text of a long recording
+    return csv.reader(lines, delimiter=_separator(kind), strict=strict)
 
 
 def _separator(kind: str) -> str:
@@ -81,11 +101,11 @@ def _separator(kind: str) -> str:
 def _refuse_uneven(path: Path, kind: str) -> None:
     """Raise ScoringError naming the first row with another number of cells than the first line has."""
     list(first_lines(path, None))  # which says where it is not UTF-8
-    raw = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # noqa: SIM115
+    raw = gzip.open(path, "rb") if zipped(path) else path.open("rb")  # noqa: SIM115
     with raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file, delimiter=_separator(kind), strict=True)
+        rows = cell_rows(file, kind, strict=True)
         try:
-            columns = len(next(rows))
+            columns = len(next(filter(None, rows)))
             for row in rows:
                 if row and len(row) != columns:
                     raise ScoringError(

@@ -13,9 +13,8 @@ from nst_asr.key import Key
 from nst_asr.score import recovery_rate, score
 from nst_asr.scoring.alternatives import closest
 from nst_asr.scoring.attention import empties, warnings
-from nst_asr.scoring.comparison import compared
+from nst_asr.scoring.comparison import compared, in_words_of
 from nst_asr.scoring.confusions import confusions
-from nst_asr.scoring.expectation import expected
 from nst_asr.scoring.formats import read
 from nst_asr.scoring.groups import by_group, column_of
 from nst_asr.scoring.material import Material, gather, normalised
@@ -80,6 +79,8 @@ def _blocks(rows: pl.DataFrame, name: str | None) -> list[pl.Series]:
             f"--blocks {name}: not known of the references; give a file that has it with --side, or read it off the "
             f"ids: --from-id {name}=REGEX"
         )
+    if name in ("label", "group"):
+        raise ScoringError(f"--blocks {name}: a score calls something else so; give the column another name")
     return [rows[name]]
 
 
@@ -127,13 +128,16 @@ def _recovered(request: Request, system: System, systems: Mapping[str, System]) 
     if request.baseline is None or request.oracle is None or system.source.path in (request.baseline, request.oracle):
         return {"recovery": None}
     first, best = (systems[str(path)].score for path in (request.baseline, request.oracle))
-    return {"recovery": recovery_rate(first, system.score, best, _KEY["recovery"]).to_json()}
+    student, best = (in_words_of(first, other) for other in (system.score, best))
+    return {"recovery": recovery_rate(first, student, best, _KEY["recovery"]).to_json()}
 
 
 def _estimated(request: Request, system: System, material: Material) -> dict[str, Any] | None:
     """What the first hypothesis teaches about the pool; null where there is none."""
     if request.pool is None:
         return None
+    from nst_asr.scoring.expectation import expected  # which few need, and brings much
+
     wanted = Wanted("hypothesis", request.hypothesis_column, ("speaker",), request.confidence)
     pool = without_doubles(read(request.pool, request.hypothesis_format, wanted))
     texts, changed = normalised(request.pool, pool.rows["id"], pool.rows["text"], material.steps)

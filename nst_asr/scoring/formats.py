@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from nst_asr.scoring.ctm import read_ctm
-from nst_asr.scoring.delimited import read_delimited
+from nst_asr.scoring.delimited import cell_rows, read_delimited
 from nst_asr.scoring.json_lines import read_json_lines
 from nst_asr.scoring.kaldi import read_kaldi
 from nst_asr.scoring.stm import read_stm
@@ -55,7 +55,8 @@ def read(path: Path, form: str | None, wanted: Wanted, segments: pl.DataFrame | 
     if texts.rows.is_empty():
         raise ScoringError(f"{path}: no utterance in it")
     _refuse_no_id(texts)
-    rows = texts.rows.with_columns(finite(name).alias(name) for name in NUMBERS if name in texts.rows.columns)
+    rows = texts.rows.with_columns(pl.col("id").str.strip_chars())
+    rows = rows.with_columns(finite(name).alias(name) for name in NUMBERS if name in rows.columns)
     return replace(
         texts, rows=rows, about=FORMATS[name] + (f" ({texts.about})" if texts.about else ""), guessed=guessed
     )
@@ -81,14 +82,22 @@ def _by_content(path: Path, lines: list[str]) -> str:
         raise ScoringError(f"{path}: one JSON list, as it seems; give JSON lines, an object a line: jq -c '.[]'")
     if _is_object(lines[0]):
         return "jsonl"
-    for name, separator in (("tsv", "\t"), ("csv", ",")):
-        names = [cell.strip() for cell in next(csv.reader([lines[0]], delimiter=separator), [])]
+    for name in ("tsv", "csv"):
+        names = _names(lines[0], "quoted-tsv" if name == "tsv" else name)
         if first_named(names, SYNONYMS["id"]) and first_named(names, (*SYNONYMS["text"], *SYNONYMS["pred_text"])):
             return name
     for name, shape in _SHAPES.items():
         if all(shape.match(line) for line in lines):
             return name
     return "kaldi"
+
+
+def _names(line: str, kind: str) -> list[str]:
+    """The columns that a first line would name; none where it is no row of a table."""
+    try:
+        return [cell.strip() for cell in next(cell_rows([line], kind), [])]
+    except csv.Error:
+        return []
 
 
 def _is_object(line: str) -> bool:

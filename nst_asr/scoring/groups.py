@@ -17,7 +17,7 @@ BANDS = (2.0, 5.0, 10.0, 15.0, 20.0, 30.0)  # seconds, where one band ends and t
 DURATION = "duration"
 UNKNOWN = "(unknown)"
 _MOST_INTERVALS = 200  # groups; of more, each would wait for a thousand resamples
-_MOST_KINDS = 20  # numbers of more kinds than this are cut into fifths
+_MOST_KINDS = 20  # fractions of more kinds than this are cut into fifths
 _COUNTS = ("substitutions", "deletions", "insertions", "words", "character_errors", "characters")
 
 
@@ -35,8 +35,8 @@ def parse_bands(given: str) -> tuple[float, ...]:
 def column_of(references: pl.DataFrame, name: str, bands: Sequence[float] = BANDS) -> pl.Series:
     """The group of each reference, text, as an ordered category; what has none is `UNKNOWN`.
 
-    `duration` stands for bands of the column seconds. Numbers of more than 20 kinds are cut into fifths. Raises
-    ScoringError where nothing knows the column.
+    `duration` stands for bands of the column seconds. Numbers of more than 20 kinds are cut into fifths, unless they
+    are whole: those of speakers and chapters are names. Raises ScoringError where nothing knows the column.
     """
     source = "seconds" if name == DURATION else name
     if source not in references.columns or references[source].null_count() == len(references):
@@ -49,10 +49,13 @@ def column_of(references: pl.DataFrame, name: str, bands: Sequence[float] = BAND
     column = references[source].cast(pl.String)
     numbers = column.cast(pl.Float64, strict=False)
     known = numbers.drop_nulls()
-    if len(known) == column.count() and known.is_finite().all() and known.n_unique() > _MOST_KINDS:
+    if len(known) < column.count() or not known.is_finite().all():
+        return _ordered(column, sorted(column.drop_nulls().unique()))
+    if known.n_unique() > _MOST_KINDS and (known != known.floor()).any():
         edges = np.unique(np.quantile(known.to_numpy(), [0.2, 0.4, 0.6, 0.8]))
         return _banded(numbers, edges.tolist(), "")
-    return _ordered(column, sorted(column.drop_nulls().unique()))
+    kinds = pl.DataFrame([column.alias("kind"), numbers.alias("number")]).drop_nulls().unique()
+    return _ordered(column, kinds.sort("number", "kind")["kind"].to_list())
 
 
 def by_group(score: Score, groups: pl.Series) -> list[dict[str, Any]]:
@@ -88,6 +91,8 @@ def _row(sums: dict[str, Any], part: pl.DataFrame | None) -> dict[str, Any]:
 
 def _banded(numbers: pl.Series, edges: Sequence[float], unit: str) -> pl.Series:
     shown = [f"{edge:g}" for edge in edges]
+    if len(set(shown)) < len(edges):
+        shown = [str(edge) for edge in edges]
     names = [f"under {shown[0]}{unit}"]
     names += [f"{low} to {high}{unit}" for low, high in pairwise(shown)]
     names.append(f"{shown[-1]}{unit} and over")

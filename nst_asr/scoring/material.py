@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from nst_asr.scoring.alternatives import refuse_alternatives, with_alternatives
-from nst_asr.scoring.attributes import attributed
+from nst_asr.scoring.attributes import attributed, refuse_own_names
 from nst_asr.scoring.formats import read
 from nst_asr.scoring.normalisation import Normalisation, normalisation
 from nst_asr.scoring.pairing import pair, without_doubles
@@ -45,6 +45,7 @@ class Material:
 
 def gather(request: Request) -> Material:
     """The material of a request. Raises ScoringError, ManifestError, StoreError."""
+    refuse_own_names([*request.columns, *(each.name for each in request.from_id)])
     steps = [normalisation(name) for name in request.normalise or ("none",)]
     reference = without_doubles(_reference(request))
     sources = {name: _hypothesis(request, name, reference) for name in request.systems}
@@ -108,7 +109,7 @@ def _hypothesis(request: Request, name: str, reference: Texts) -> Texts:
     if not request.hypotheses:
         if reference.format not in _WITH_COLUMNS:
             raise ScoringError(f"{path}: the only file, and {reference.about} holds no hypotheses; name some")
-        form = form or reference.format
+        form = form or (reference.format if path == request.reference else None)
     wanted = Wanted("hypothesis", request.hypothesis_column, confidence=request.confidence)
     texts = read(path, form, wanted, reference.segments)
     if path == request.reference and texts.about == reference.about:

@@ -18,7 +18,7 @@ NAMED = {
     "none": "texts as they stand",
     "nfc": "letters in Unicode's composed form (NFC)",
     "ignore-case": "letters in lower case, nothing else",
-    "characters": "each character a word of its own",
+    "characters": "each character a word of its own, so that WER is of characters",
     "librispeech": "",  # these two say themselves what they do
     "lower": "",
     "whisper-english": "Whisper's normaliser of English",

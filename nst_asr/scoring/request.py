@@ -44,7 +44,7 @@ class Request:
     def systems(self) -> dict[str, Path]:
         """Name -> file of all that is scored: the hypotheses, then baseline and oracle where they are other files."""
         others = [path for path in (self.baseline, self.oracle) if path is not None]
-        return {str(path): path for path in (*self.hypotheses, *others)} or {str(self.reference): self.reference}
+        return {str(path): path for path in (*(self.hypotheses or (self.reference,)), *others)}
 
     @property
     def columns(self) -> tuple[str, ...]:

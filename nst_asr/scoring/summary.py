@@ -8,6 +8,8 @@ from pathlib import PurePath
 from textwrap import wrap
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
+
 from nst_asr.bootstrap import RESAMPLES
 from nst_asr.scoring.texts import counted
 
@@ -103,7 +105,7 @@ def _rates(hypotheses: Mapping[str, Numbers], names: Mapping[str, str]) -> str:
     first = next(iter(hypotheses.values()))["score"]
     legend = (
         f"in %; of {first['words']:,} words, {first['characters']['characters']:,} characters, "
-        f"{first['sentences']:,} sentences; interval: bootstrap over {first['interval_over']}s"
+        f"{counted(first['sentences'], 'sentence')}; interval: bootstrap over {first['interval_over']}s"
     )
     return f"{_grid(rows)}\n{legend}"
 
@@ -151,9 +153,9 @@ def _confusions(hypotheses: Mapping[str, Numbers], names: Mapping[str, str]) -> 
         columns[0] += [f"{row['count']:>6,}  {row['reference']} -> {row['hypothesis']}" for row in found[_KINDS[0]]]
         for column, kind in zip(columns[1:], _KINDS[1:], strict=True):
             column += [f"{row['count']:>6,}  {row['word']}" for row in found[kind]]
-        widths = [max(map(len, column)) for column in columns]
+        widths = [max(map(cell_len, column)) for column in columns]
         lines = [
-            "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            "   ".join(set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in zip_longest(*columns, fillvalue="")
         ]
         title = f"most frequent errors of {names[name]}\n" if len(hypotheses) > 1 else "most frequent errors\n"
@@ -217,9 +219,9 @@ def _interval(low: float | None, high: float | None) -> str:
 
 def _grid(rows: Sequence[Sequence[str]]) -> str:
     """Columns, the first to the left; a line below the titles."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+        right = (" " * (width - cell_len(cell)) + cell for cell, width in zip(row[1:], widths[1:], strict=True))
+        lines.append("  ".join([set_cell_size(row[0], widths[0]), *right]).rstrip())
+    return "\n".join([lines[0], "-" * max(map(cell_len, lines)), *lines[1:]])

@@ -73,4 +73,5 @@ def _read(path: Path) -> pl.DataFrame:
     try:
         return pl.read_csv(path, separator="\t", infer_schema=False, quote_char=None)
     except pl.exceptions.PolarsError as error:
-        raise ScoringError(f"{path}: no tab-separated table that can be read ({error})") from None
+        why = str(error).partition("\n")[0]  # what follows are Polars's options
+        raise ScoringError(f"{path}: no tab-separated table that can be read ({why})") from None

@@ -13,6 +13,10 @@ from nst_asr.lines import numbered_lines, refuse_no_file
 from nst_asr.scoring.texts import ScoringError
 
 _NEVER = "\x01"  # a separator that no text has, so that a line is one cell
+_ZIPPED = b"\x1f\x8b"  # how a gzipped file begins
+_WIDE = (b"\xff\xfe", b"\xfe\xff")  # and one in UTF-16, of which `numbered_lines` says more
+_HEAD = 4096  # bytes that show what kind of file it is
+LINE = "(line)"  # the column of line numbers beside columns that a file names itself
 COMMENT = ";;"  # begins a line that NIST's formats pass over
 
 
@@ -22,7 +26,7 @@ def scan_lines(path: Path, comment: str | None = None, strip: str | None = None)
     comment: what begins lines that are passed over. strip: the characters to take away instead of white space. Collect
     it with `collected`. Raises ManifestError where there is no such file.
     """
-    refuse_no_file(path)
+    refuse_no_text(path)
     lines = pl.scan_csv(
         path,
         separator=_NEVER,
@@ -52,8 +56,25 @@ def collected(lines: pl.LazyFrame, path: Path) -> pl.DataFrame:
 
 def first_lines(path: Path, most: int | None) -> Iterator[tuple[int, str]]:
     """Number and text of the first lines that are not blank. Raises ManifestError, ScoringError as `collected`."""
-    lines = _unzipped(path) if path.suffix == ".gz" else numbered_lines(path)
-    return islice(lines, most)
+    refuse_no_text(path)
+    return islice(_unzipped(path) if zipped(path) else numbered_lines(path), most)
+
+
+def zipped(path: Path) -> bool:
+    """Whether the file is gzipped, as its first bytes say."""
+    with path.open("rb") as file:
+        return file.read(2) == _ZIPPED
+
+
+def refuse_no_text(path: Path) -> None:
+    """Raise ManifestError where there is no file, ScoringError where it holds something else than text."""
+    refuse_no_file(path)
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if b"\0" in head and head[:2] not in (_ZIPPED, *_WIDE):
+        raise ScoringError(
+            f"{path}: no text file (there are zero bytes in it); a Parquet file is named .parquet, or its format table"
+        )
 
 
 def refuse(path: Path, damaged: pl.DataFrame, what: str) -> None:
@@ -66,7 +87,6 @@ def refuse(path: Path, damaged: pl.DataFrame, what: str) -> None:
 
 
 def _unzipped(path: Path) -> Iterator[tuple[int, str]]:
-    refuse_no_file(path)
     try:
         with gzip.open(path, "rt", encoding="utf-8-sig") as file:
             for number, text in enumerate(file, start=1):

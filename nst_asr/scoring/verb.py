@@ -53,8 +53,8 @@ def _add_reading(add: argparse.ArgumentParser) -> None:
     group = add.add_argument_group("reading")
     for side in ("reference", "hypothesis"):
         group.add_argument(f"--{side}-format", choices=FORMATS, metavar="FORMAT", help=_FORMAT_HELP)
-    for side in ("reference", "hypothesis"):
-        group.add_argument(f"--{side}-column", metavar="NAME", help="that holds the texts (default: text, label, ...)")
+    for side, first in (("reference", "text, label"), ("hypothesis", "pred_text, text")):
+        group.add_argument(f"--{side}-column", metavar="NAME", help=f"that holds the texts (default: {first}, ...)")
     group.add_argument(
         "--missing", choices=("error", "empty", "skip"), default="error", help="references without a hypothesis (error)"
     )
@@ -130,6 +130,7 @@ def _score_wer(options: argparse.Namespace) -> int:
     from nst_asr.store import write_json
 
     request = _request(options)
+    _refuse_overwriting(options)
     if options.utterances:
         refuse_suffix(options.utterances)
     found = evaluate(request)
@@ -157,7 +158,7 @@ def _request(options: argparse.Namespace) -> Request:
         hypotheses=tuple(options.hypotheses),
         normalise=tuple(options.normalise),
         by=tuple(dict.fromkeys(options.by)),
-        bands=parse_bands(options.bands) if options.bands else BANDS,
+        bands=BANDS if options.bands is None else parse_bands(options.bands),
         sides=tuple(options.side),
         from_id=tuple(map(parse_from_id, options.from_id)),
         pool=options.estimate,
@@ -193,6 +194,19 @@ def _refuse_idle(options: argparse.Namespace) -> None:
         raise ScoringError(f"{doubled[0]}: given more than once")
 
 
+def _refuse_overwriting(options: argparse.Namespace) -> None:
+    """Raise ScoringError for a file to write that is one to read, or another one to write."""
+    from nst_asr.scoring.texts import ScoringError
+
+    read = (options.reference, *options.hypotheses, *options.side, *map(Path, options.normalise))
+    others = [path.resolve() for path in (*read, options.baseline, options.oracle, options.estimate) if path]
+    for name in ("utterances", "pra", "json"):
+        path = getattr(options, name)
+        if path and path.resolve() in others:
+            raise ScoringError(f"--{name} {path}: would be written over a file that is read, or written too")
+        others += [path.resolve()] if path else []
+
+
 def _show_alignments(found: Evaluation, options: argparse.Namespace, request: Request) -> None:
     from rich.console import Console
 
@@ -205,11 +219,15 @@ def _show_alignments(found: Evaluation, options: argparse.Namespace, request: Re
     for system in found.systems.values():
         rows = chosen(system, worst=worst, most=most)
         title = f"the {len(rows):,} worst" if worst else f"all {counted(len(rows), 'utterance')}"
+        if not len(rows):
+            title = "no utterance with an error"
         if not worst and len(rows) < len(system.pairs):
             title = f"the first {len(rows):,}"
         _print(f"\n{system.name}: {title}\n")
         for text in texts(rows, request.costs, console.width if console.is_terminal else _WIDTH):
-            console.print(text)
+            with console.capture() as shown:
+                console.print(text, end="")
+            _print(shown.get())
 
 
 def _print(text: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,16 @@ def corrupted(paths: Sequence[Path], reference: pl.DataFrame, baseline: str | No
     reference: id and label; ids are those of the clean images. baseline: another such table, "alexnet" for its
     published errors on ImageNet-C, or None: no ce and mce. Raises ScoringError, RobustnessError.
     """
+    _refuse_unusable(reference)
     found: dict[str, Any] = {}
     base = _baseline(baseline, lambda path: _errors(path, reference), ALEXNET_ERRORS)
     for path in paths:
         errors = _errors(path, reference)
         top1 = 1 - float(np.mean(list(errors.values())))
-        relative = (
-            {"ce": corruption_errors(errors, base), "mce": mean_corruption_error(errors, base)}
-            if base is not None
-            else {}
-        )
+        relative = {}
+        if base is not None:
+            with _of(path):
+                relative = {"ce": corruption_errors(errors, base), "mce": mean_corruption_error(errors, base)}
         found[str(path)] = {"errors": errors, "top1": top1, **relative}
     return found
 
@@ -57,7 +58,10 @@ def perturbed(paths: Sequence[Path], baseline: str | None) -> dict[str, Any]:
     base = _baseline(baseline, _flips, ALEXNET_FLIPS)
     for path in paths:
         flips = _flips(path)
-        relative = {"fr": flip_rates(flips, base), "mfr": mean_flip_rate(flips, base)} if base is not None else {}
+        relative = {}
+        if base is not None:
+            with _of(path):
+                relative = {"fr": flip_rates(flips, base), "mfr": mean_flip_rate(flips, base)}
         found[str(path)] = {"flips": flips, "flip": float(np.mean(list(flips.values()))), **relative}
     return found
 
@@ -67,6 +71,24 @@ def _baseline(given: str | None, read: Callable[[Path], dict[str, Any]], alexnet
     if given is None:
         return None
     return alexnet if given == ALEXNET else read(Path(given))
+
+
+@contextmanager
+def _of(what: Path | str) -> Iterator[None]:
+    """Name what an error is of."""
+    try:
+        yield
+    except RobustnessError as error:
+        raise RobustnessError(f"{what}: {error}") from None
+
+
+def _refuse_unusable(reference: pl.DataFrame) -> None:
+    doubled = reference.filter(pl.col("id").is_duplicated())
+    if len(doubled):
+        raise RobustnessError(f"the reference has {doubled['id'][0]} more than once; keep one of them")
+    blank = reference.filter(pl.col("label").is_null())
+    if len(blank):
+        raise RobustnessError(f"the reference {blank['id'][0]} has no label; fill it in")
 
 
 def _errors(path: Path, reference: pl.DataFrame) -> dict[str, list[float]]:
@@ -81,7 +103,7 @@ def guesses(path: Path, kind: str, step: str) -> pl.DataFrame:
     """id, label, `kind` (the name of a corruption or perturbation) and `step` (severity or frame, i64) of a table.
 
     A table with these columns, or a folder with a file for each kind, NAME.tsv or NAME.parquet, that has the others.
-    Raises ScoringError for what cannot be read, RobustnessError for a step that is no number.
+    Raises ScoringError for what cannot be read, RobustnessError for a step that is no number or no rows at all.
     """
     files = sorted(file for file in path.glob("*") if file.suffix in _ENDINGS) if path.is_dir() else []
     if files and not any(path.glob("part-*.parquet")):
@@ -89,6 +111,8 @@ def guesses(path: Path, kind: str, step: str) -> pl.DataFrame:
         found = pl.concat(part.select("id", "label", kind, step) for part in parts)
     else:
         found = _only(path, (kind, step))
+    if found.is_empty():
+        raise RobustnessError(f"{path}: no guesses; give a row for each image")
     number = found[step].cast(pl.Int64, strict=False)
     if number.null_count():
         odd = found.filter(number.is_null())
@@ -162,5 +186,6 @@ def flips_of(table: pl.DataFrame, path: Path) -> dict[str, float]:
                 "give all frames of every sequence"
             )
         frames = part["label"].to_numpy().reshape(len(lengths), -1)
-        found[name] = flip_probability(frames, noise=name in NOISES)
+        with _of(f"{path}: {name}"):
+            found[name] = flip_probability(frames, noise=name in NOISES)
     return found

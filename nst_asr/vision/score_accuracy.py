@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,11 @@ def _refuse_what_does_not_fit(options: argparse.Namespace) -> None:
             raise AccuracyError(f"--{name}-baseline is of no use without --{name}")
     if not hypotheses and (options.over or options.classes):
         raise AccuracyError("--over and --classes are of no use without a hypothesis")
+    if options.device != "auto" and not options.model:
+        raise AccuracyError("--device is of no use without --model")
+    given = [*options.tables[0 if options.manifest else 1 :], *options.model]
+    if doubled := sorted({str(path) for path in given if given.count(path) > 1}):
+        raise AccuracyError(f"{doubled[0]} is given twice; leave one out")
 
 
 def _reference(options: argparse.Namespace) -> pl.DataFrame | None:
@@ -123,9 +129,16 @@ def _names(path: Path) -> list[str]:
     from nst_asr.accuracy.guesses import AccuracyError
 
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        names = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise AccuracyError(f"{path}: no list of classes that can be read ({error})") from None
+    if "" in names:
+        raise AccuracyError(f"{path}: line {names.index('') + 1} is empty; give a class name in each")
+    if doubled := [name for name, times in Counter(names).items() if times > 1]:
+        raise AccuracyError(f"{path}: {doubled[0]} is there twice; give each class once, in the order of soft_index")
+    if not names:
+        raise AccuracyError(f"{path}: no class in it; give the names in the order of soft_index, one a line")
+    return names
 
 
 def _robustness(options: argparse.Namespace, reference: pl.DataFrame | None) -> dict[str, Any]:

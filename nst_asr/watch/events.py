@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nst_asr.event_files import events
+from nst_asr.event_files import event_files, events
 
 KEPT = 200  # points of a scalar in memory; TensorBoard and the report have all
 
@@ -30,11 +30,12 @@ class Events:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.scalars: dict[str, deque[Point]] = {}
+        self._begun = 0  # the first update of the process that wrote last
         self._read: dict[Path, int] = {}  # bytes of each file
 
     def look(self) -> None:
         """Read what has come since the last look."""
-        for path in sorted(self.folder.glob("events.out.tfevents.*")):
+        for path in event_files(self.folder):
             for event, end in events(path, self._read.get(path, 0)):
                 self._read[path] = end
                 self._take(event)
@@ -48,8 +49,16 @@ class Events:
         """The newest points of a scalar, the oldest first."""
         return list(self.scalars.get(name, ()))[-count:]
 
+    def pace(self, name: str) -> float | None:
+        """Updates a second over the newest points of a scalar, those from before a resumption left out."""
+        points = [point for point in self.recent(name) if point.update >= self._begun]
+        if len(points) < 2 or points[-1].when <= points[0].when:
+            return None
+        return (points[-1].update - points[0].update) / (points[-1].when - points[0].when)
+
     def _take(self, event: Any) -> None:
         if event.HasField("session_log") and event.session_log.status == event.session_log.START:
+            self._begun = event.step
             for name, points in self.scalars.items():
                 self.scalars[name] = deque((point for point in points if point.update < event.step), KEPT)
         for value in event.summary.value:

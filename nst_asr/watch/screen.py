@@ -34,7 +34,7 @@ def _models(state: State) -> RenderableType:
     shown = [name for name in _COLUMNS if any(name in row.scores for row in state.rows)] or ["dev"]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("", f"{terms.amount} labeled", "kept", "", *(f"{name} {terms.error}" for name in shown)):
-        table.add_column(Text(title), justify="left" if not title and not table.columns else "right")
+        table.add_column(Text(title), justify="left" if not title and not table.columns else "right", overflow="fold")
     for row in state.rows:
         found = row.amounts
         cells = [NONE, NONE, ""]

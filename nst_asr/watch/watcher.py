@@ -74,8 +74,8 @@ class Watcher:
         return self._known(path, read_json)
 
     def _plan(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._known(self.run / "plan.yaml", lambda path: plan_of(path.parent)) or {}
-        return found
+        found: Mapping[str, Any] | None = self._known(self.run / "plan.yaml", lambda path: plan_of(path.parent))
+        return plan_of(self.run) if found is None else found
 
     def _known(self, path: Path, read: Any) -> Any:
         try:
@@ -138,6 +138,8 @@ class Watcher:
             self._parts = deque(self._earlier(folder, names), maxlen=30)
         if not self._parts or self._parts[-1][1] != len(names):
             self._parts.append((time.time(), len(names)))
+            while len(self._parts) > 2 and self._parts[0][0] < time.time() - _RECENT:
+                self._parts.popleft()  # nor do those from before a pause
         rows = sets.get("dev" if step.endswith("0-heard") else "unlabeled")
         (began, before), (now, done) = self._parts[0], self._parts[-1]
         pace = (done - before) / (now - began) if done > before and now > began else None
@@ -179,12 +181,8 @@ class Watcher:
 
 
 def _training(events: Events, folder: Path, total: int | None) -> Training:
-    points = events.recent("loss")
     checkpoints = [int(path.stem.removeprefix("checkpoint-")) for path in folder.glob("checkpoint-*.pt")]
-    done = max([0, *checkpoints, *(point.update for point in points[-1:])])
-    pace = None
-    if len(points) > 1 and points[-1].when > points[0].when:
-        pace = (points[-1].update - points[0].update) / (points[-1].when - points[0].when)
+    done = max([0, *checkpoints, *(point.update for point in events.recent("loss", 1))])
     return Training(
         done=done,
         total=total,
@@ -192,7 +190,7 @@ def _training(events: Events, folder: Path, total: int | None) -> Training:
         learning_rate=events.last("learning_rate"),
         gradient_norm=events.last("gradient_norm"),
         pseudo_share=events.last("pseudo_share"),
-        pace=pace,
+        pace=events.pace("loss"),
         size_pace=events.last("size_per_second"),
     )
 

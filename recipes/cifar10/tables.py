@@ -69,7 +69,11 @@ class Found:
 
 def tables(exp: Path) -> str:
     """All sections as one text. Raises StoreError where there is nothing to tell of."""
-    return "# CIFAR-10\n\n" + "\n\n".join(sections(exp).values()) + "\n"
+    return _text(sections(exp))
+
+
+def _text(parts: Mapping[str, str]) -> str:
+    return "# CIFAR-10\n\n" + "\n\n".join(parts.values()) + "\n"
 
 
 def sections(exp: Path) -> dict[str, str]:
@@ -127,8 +131,9 @@ def chain_table(found: Found, nets: Sequence[str]) -> str:
     rows, rates = [], []
     for labels in LABELS:
         name = chain_name(nets, labels)
+        entries = _entries(found, name)
         for number, net in enumerate(nets):
-            row = _link(found, name, number, net)
+            row = _link(found, name, number, net, entries)
             rows += [[labels, *row]] if row else []
         rates += [line for seed in found.folders(name) if (line := _recovery(found, seed, nets, labels))]
     oracle = found.accuracy(chain_name(nets, "soft"), "oracle/test.json")
@@ -205,15 +210,17 @@ def _grid_names() -> list[str]:
     return ["none", *(f"{ops}x{much}" for ops in OPS for much in MAGNITUDES)]
 
 
-def _link(found: Found, name: str, number: int, net: str) -> list[str]:
-    """A row of a chain: one generation."""
+def _link(
+    found: Found, name: str, number: int, net: str, of_runs: Mapping[int, Sequence[Mapping[str, Any]]]
+) -> list[str]:
+    """A row of a chain: one generation; of_runs: seed -> the generations in results.json."""
     accuracy = found.accuracy(name, f"gen{number}/test.json")
     if not accuracy:
         return []
     against = points(accuracy, found.accuracy(baseline(net)))
     if not number:
         return ["0, teacher", net, percent(accuracy), against, NONE, NONE, NONE]
-    entries = {seed: _entry(found, seed, name, number) for seed in accuracy}
+    entries = {seed: of_runs[seed][number] for seed in accuracy}
     before = {seed: found.accuracy(name, f"gen{entry['teacher']}/test.json")[seed] for seed, entry in entries.items()}
     kept = {seed: float(entry["kept_rows"]) for seed, entry in entries.items()}
     wrong = {seed: e["label_error"]["after"]["rate"] for seed, e in entries.items() if e["label_error"]}
@@ -222,9 +229,10 @@ def _link(found: Found, name: str, number: int, net: str) -> list[str]:
     return [str(number), net, percent(accuracy), against, difference, spread(kept, 1, 0), percent(wrong)]
 
 
-def _entry(found: Found, seed: int, name: str, number: int) -> dict[str, Any]:
-    entry: dict[str, Any] = collect(found.folders(name)[seed], found.truth(seed))["generations"][number]
-    return entry
+def _entries(found: Found, name: str) -> dict[int, Sequence[Mapping[str, Any]]]:
+    """Seed -> the generations of a run, the teacher's first, of those that are scored; their tables are read once."""
+    runs = {seed: run for seed, run in found.folders(name).items() if (run / "gen1/test.json").exists()}
+    return {seed: collect(run, found.truth(seed))["generations"] for seed, run in runs.items()}
 
 
 def _recovery(found: Found, seed: int, nets: Sequence[str], labels: str) -> str:
@@ -295,9 +303,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, metavar="RESULTS.md", help="put the sections there too, each by its title")
     options = parser.parse_args(arguments)
     try:
-        text = tables(options.exp)
+        parts = sections(options.exp)
+        text = _text(parts)
         write_text(options.exp / "results.md", text)
-        for title, section in sections(options.exp).items() if options.into else ():
+        for title, section in parts.items() if options.into else ():
             put_into(options.into, title, section, TOOL)
     except (StoreError, ValueError) as error:
         print(f"tables.py: {error}", file=sys.stderr)

@@ -15,9 +15,8 @@ import toy
 
 from nst_asr.loop import noisy_student
 from nst_asr.report import report
-from nst_asr.report.figures import Figures
 from nst_asr.report.material import Material
-from nst_asr.report.page import _environment
+from nst_asr.report.page import render
 from nst_asr.report.sections import diagnosis
 from nst_asr.results.diagnosis import diagnose
 from nst_asr.results_table import terms_of
@@ -34,9 +33,9 @@ def kept(name: str) -> dict[str, Any]:
 
 def section(results: dict[str, Any]) -> str:
     """The text of the section Why? in the report of a run with these results."""
-    material = Material(Path(), results, {}, terms_of(results))
-    template = _environment(Figures(results, material.terms), material).get_template("sections/diagnosis.html.jinja")
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", template.render(diagnosis.context(material))))
+    found = render(diagnosis, Material(Path(), results, terms_of(results)))
+    assert found is not None
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", found))
 
 
 @pytest.mark.parametrize(("name", "reason"), FAILED.items())

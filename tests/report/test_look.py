@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 import soundfile
+from markupsafe import Markup
 from page_figures import Balanced, section_of
 from simulated_run import TRUTH, make_run, write
 
@@ -114,6 +116,17 @@ def test_a_smaller_budget_gives_a_smaller_page_and_the_same_figures(run: Path) -
     assert plain(large).count("normalised score") == plain(small).count("normalised score") > 30
 
 
+def test_sounds_get_the_room_that_the_other_sections_leave(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = SimpleNamespace(NAME="verdict", TITLE="Large", context=lambda material: {})
+    monkeypatch.setattr(page, "SECTIONS", (large, look_section))
+    body = Markup("x" * 7_000_000)
+    real = page.render
+    monkeypatch.setattr(page, "render", lambda each, found: body if each is large else real(each, found))
+    section = look(many(run), all_of)
+    assert 0.4e6 < sum(map(len, re.findall(r'src="(data:[^"]*)', section))) <= 0.5e6
+    assert (run / "report.html").stat().st_size < 8e6
+
+
 def test_a_sound_that_is_gone_says_why_in_its_place_alone(run: Path) -> None:
     def without_b(run: Path, sizes: Mapping[str, float]) -> Iterator[Preview | str]:
         return (f"{name}.wav: no such <file>" if name == "b" else heard(name) for name in sizes)
@@ -141,7 +154,7 @@ def test_without_previews_or_without_room_none_are_asked_for(run: Path) -> None:
         raise AssertionError
 
     for section in (look(run), look(run, fails, 0.0)):
-        assert "Without sound and pictures: none were asked for." in section
+        assert "Without sound and pictures: none were asked for" in section
         assert "one too" in section
 
 

@@ -12,7 +12,7 @@ from simulated_run import make_run
 from nst_asr import results_table
 from nst_asr.report.figures import Figures, find
 from nst_asr.report.material import Material
-from nst_asr.report.page import _environment
+from nst_asr.report.page import render as render_section
 from nst_asr.report.sections import reproduce as section
 from nst_asr.results import collect
 
@@ -25,9 +25,9 @@ def note(run: Path, **about: Any) -> None:
 def render(run: Path) -> tuple[str, dict[str, Any]]:
     """The section as HTML, and the results it was made of."""
     results = collect(run)
-    material = Material(run, results, {}, results_table.terms_of(results))
-    environment = _environment(Figures(results, material.terms), material)
-    return environment.get_template("sections/reproduce.html.jinja").render(section.context(material)), results
+    found = render_section(section, Material(run, results, results_table.terms_of(results)))
+    assert found is not None
+    return found, results
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -9,9 +10,9 @@ import pytest
 
 from nst_asr.report.figures import Figures, find
 from nst_asr.report.material import Material
-from nst_asr.report.page import _environment
+from nst_asr.report.page import render as render_section
 from nst_asr.report.sections import training as section
-from nst_asr.results.training import _training
+from nst_asr.results import training as told
 from nst_asr.terms import Terms
 
 IMAGES = Terms(error="top-1 error", amount="images", unit=1, example="image", token="image", group="group")
@@ -47,18 +48,16 @@ def curves(losses: list[float], **others: float) -> dict[str, pl.DataFrame]:
 
 
 def trained(losses: list[float], title: str = "generation 1", **others: float) -> dict[str, Any]:
-    return {"title": title, "finished": True, **_training(curves(losses, **others), PLANNED)}
+    return {"title": title, "finished": True, **told.trained(curves(losses, **others), PLANNED)}
 
 
 def render(trainings: dict[str, Any], terms: Terms | None = None) -> tuple[str, dict[str, Any]]:
     """The section as HTML, and the results it was made of."""
     terms = terms or Terms()
     results = {"training": trainings}
-    material = Material(None, results, {}, terms)  # type: ignore[arg-type]
-    found = section.context(material)
+    found = render_section(section, Material(Path(), results, terms))
     assert found is not None
-    environment = _environment(Figures(results, terms), material)
-    return environment.get_template("sections/training.html.jinja").render(found), results
+    return found, results
 
 
 def text_of(page: str) -> str:
@@ -141,4 +140,4 @@ def test_negative_losses_and_more_trainings_than_colours_are_drawn() -> None:
 
 def test_without_trainings_there_is_no_section() -> None:
     for results in ({}, {"training": {}}):
-        assert section.context(Material(None, results, {}, Terms())) is None  # type: ignore[arg-type]
+        assert section.context(Material(Path(), results, Terms())) is None

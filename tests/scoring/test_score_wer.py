@@ -193,11 +193,11 @@ def test_parts_are_scored_by_speaker_duration_and_columns_of_side_files(tmp_path
 
 
 def test_numbers_of_many_kinds_are_cut_into_fifths(files: list[str], tmp_path: Path) -> None:
-    rows = "".join(f"s{place % 8}-u{place}\t{place}\n" for place in range(120))
+    rows = "".join(f"s{place % 8}-u{place}\t{place / 2}\n" for place in range(120))
     side = write(tmp_path / "side.tsv", "id\tsnr\n" + rows)
     groups = only(scored(tmp_path, *files[:2], "--side", side, "--by", "snr"))["by"]["snr"]
     assert [row["utterances"] for row in groups] == [24] * 5
-    assert [row["group"] for row in groups][::4] == ["under 23.8", "95.2 and over"]
+    assert [row["group"] for row in groups][::4] == ["under 11.9", "47.6 and over"]
 
 
 def test_numbers_that_are_not_finite_are_unknown(tmp_path: Path) -> None:

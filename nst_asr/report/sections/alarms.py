@@ -17,6 +17,7 @@ def context(material: Material) -> dict[str, Any]:
         "places": places,
         "order": {place: _raised_first(generations[place]["alarms"] or ()) for place in places},
         "raised": sum(alarm["raised"] for place in places for alarm in generations[place]["alarms"] or ()),
+        "looked": any(generations[place]["alarms"] is not None for place in places),
     }
 
 

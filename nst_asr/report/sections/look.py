@@ -112,7 +112,7 @@ def _found(material: Material, places: list[int]) -> tuple[dict[str, Preview | s
     """
     sizes = _in_rank_order(material, places)
     if material.previews is None or not material.media_mb:
-        return {}, "Without sound and pictures: none were asked for."
+        return {}, "Without sound and pictures: none were asked for, or the page has no room for any."
     found: dict[str, Preview | str] = {}
     left = material.media_mb * 1e6
     made = material.previews(material.run, sizes)

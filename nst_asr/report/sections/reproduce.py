@@ -75,7 +75,6 @@ def _time(parts: Mapping[str, Mapping[str, float]]) -> Markup:
             begins = [begin + width for begin, width in zip(begins, widths, strict=True)]
         axes.invert_yaxis()
         axes.set(xlabel=name)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(_COLORS), frameon=False, fontsize="small")
 
     alt = f"Time that each part of the run took, in {name}, by kind of work"
     return plot("reproduce-time", alt, draw, (6.4, 1.1 + 0.32 * len(parts)))

@@ -18,7 +18,6 @@ from nst_asr.terms import Terms
 
 NAME, TITLE = "training", "Training"
 
-_BESIDE = 4  # names in a row of the legend, which lies above the curves
 _STYLES = ("-", "--", ":", "-.")  # one for each time that the colours are used up
 
 Trainings = Mapping[str, Mapping[str, Any]]
@@ -70,8 +69,8 @@ def _measured(terms: Terms) -> str:
 def _drawn(kind: _Kind, trainings: Trainings, terms: Terms) -> Markup | None:
     """The curves of all trainings, with the range of what each point stands for; None where there are none."""
     having = [each for each in trainings.values() if kind.scalar in each["curves"]]
-    if not having:
-        return None
+    if not having or (kind.scalar == "pseudo_share" and not any(_highest(each, kind.scalar) for each in having)):
+        return None  # of teachers alone there is no pseudo-labeled data to show
     unit = terms.unit if kind.scalar == "size_per_second" else 1.0
 
     def draw(figure: Figure) -> None:
@@ -83,6 +82,10 @@ def _drawn(kind: _Kind, trainings: Trainings, terms: Terms) -> Markup | None:
 
     names = ", ".join(each["title"] for each in having)
     return plot(f"training-{kind.scalar.replace('_', '-')}", f"{kind.title} by update: {names}", draw, (6.4, 3.1))
+
+
+def _highest(training: Mapping[str, Any], scalar: str) -> float:
+    return float(training["curves"][scalar]["highest"])
 
 
 def _look(place: int, key: str) -> dict[str, Any]:
@@ -127,5 +130,3 @@ def _finish(axes: Axes, kind: _Kind, trainings: Sequence[Mapping[str, Any]]) -> 
         axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set(xlabel="update", ylabel=kind.label)
-    columns = min(len(trainings), _BESIDE)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, fontsize="small")

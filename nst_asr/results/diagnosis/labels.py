@@ -63,7 +63,7 @@ def worse_labels(case: Case) -> Iterator[Finding]:
         return
     yield Finding(
         "labels get worse",
-        "cause",
+        case.harm,
         f"From teacher to teacher the labels have more errors: {', '.join(percent(rate, 1) for rate in rates)}.",
         "Stop after the best generation, or make its labels cleaner by a stricter filter",
         "generations",

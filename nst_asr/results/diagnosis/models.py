@@ -15,16 +15,16 @@ def collapsed(case: Case) -> Iterator[Finding]:
         return
     first, dev = entries[0], entries[0]["dev"]
     taught = [entry for entry in case.students if entry["teacher"] == first["generation"]]
-    after = " and ".join(f"generation {entry['generation']}" for entry in entries[1:])
+    silent = f", and {percent(deletions(dev), 0)} of its errors are {case.terms.token}s that it leaves out"
     sentences = [
-        f"Generation {first['generation']} has {percent(dev['rate'], 1)} {case.terms.error} on dev, and "
-        f"{percent(deletions(dev), 0)} of its errors are {case.terms.token}s that it leaves out.",
+        f"Generation {first['generation']} has {percent(dev['rate'], 1)} {case.terms.error} on dev"
+        f"{silent if deletions(dev) >= case.limits.silent_deletions else ''}.",
         *(_labels_by(case, entry) for entry in taught[:1]),
-        *([f"The same holds of {after} after it."] if after else []),
+        *([_collapsed_too(entries[1:])] if entries[1:] else []),
     ]
     yield Finding(
         "collapsed teacher" if taught or not first["generation"] else "collapsed student",
-        "cause",
+        "cause" if case.collapsed(case.generations[-1]) else case.harm,
         " ".join(sentences),
         "Train it for more updates or at a lower learning rate, and label nothing with it before it is far below this "
         "on dev: such labels teach nothing, and no filter mends them",
@@ -32,6 +32,11 @@ def collapsed(case: Case) -> Iterator[Finding]:
         first["generation"],
         {"rate": dev["rate"], "deletions": deletions(dev)},
     )
+
+
+def _collapsed_too(entries: list[Entry]) -> str:
+    told = " and ".join(f"generation {entry['generation']} ({percent(entry['dev']['rate'], 1)})" for entry in entries)
+    return f"After it {told} {'has' if len(entries) == 1 else 'have'} collapsed too."
 
 
 def _labels_by(case: Case, student: Entry) -> str:
@@ -53,7 +58,7 @@ def useless_pool(case: Case) -> Iterator[Finding]:
         return
     yield Finding(
         "nothing to be learnt from the pool",
-        "cause",
+        case.harm,
         f"Trained on the pool's true labels, the oracle has {percent(bound)} {case.terms.error} on {on}, the teacher "
         f"{percent(first)}: better labels would gain nothing.",
         "Train for more updates or a larger model, or find a pool that is more like what the models are tested on",
