@@ -28,7 +28,7 @@ def add_label(
     for name in _SETS:
         add.add_argument(f"--{name}", type=Path, metavar="MANIFEST", help="where it lies now, if it was moved")
     add.add_argument("--device", default="auto", help="cpu, cuda, cuda:1; default: cuda where there is one")
-    add.set_defaults(verb=verb)
+    add.set_defaults(verb=verb, has_workers=True)
 
 
 def given_to_label(options: argparse.Namespace) -> Given:

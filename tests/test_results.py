@@ -4,10 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 from simulated_run import TRUTH, make_run, score_of
 
 from nst_asr import results
+from nst_asr.corpus import Truth
 from nst_asr.key import Key
 from nst_asr.score import compare
 from nst_asr.store import StoreError
@@ -32,6 +34,13 @@ def test_the_error_of_labels_is_that_of_ids_with_a_known_truth_before_and_after_
     student = results.collect(make_run(tmp_path / "run"), TRUTH)["generations"][1]
     assert student["label_error"]["before"] == {"errors": 1, "words": 4, "rate": 0.25}
     assert student["label_error"]["after"] == {"errors": 0, "words": 2, "rate": 0.0}
+
+
+def test_kept_labels_whose_truth_is_not_known_have_no_error_rate(tmp_path: Path) -> None:
+    rejected_alone = Truth(pl.DataFrame({"id": ["a"], "label": ["one two"]}))
+    student = results.collect(make_run(tmp_path / "run"), rejected_alone)["generations"][1]
+    assert student["label_error"]["before"]["rate"] == 0.5
+    assert student["label_error"]["after"] == {"errors": 0, "words": 0, "rate": None}
 
 
 def test_the_error_of_labels_is_unknown_without_truth_and_kept_once_it_was_known(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def _over(entries: Sequence[Entry], measure: Callable[[Entry], float | None]) ->
 
 def _error(entry: Entry, when: str) -> float | None:
     found = entry.get("label_error")
-    return float(found[when]["rate"]) if found else None
+    return found[when]["rate"] if found else None
 
 
 def _alarms(entries: Sequence[Entry]) -> dict[str, int]:

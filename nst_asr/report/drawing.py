@@ -28,6 +28,7 @@ _STYLE: Any = {  # matplotlib types its settings by name, which no dict built of
 }
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _MARGIN, _MARK, _LETTER = 35.0, 40.0, 5.4  # points: left of a legend; of a mark in it with its gaps; of a letter
+_NO_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # what a file of XML may not have
 _TAG = re.compile(r"<[^>]*>")
 _PLOT = re.compile(r'<svg [^>]*data-plot="([^"]+)".*?</svg>', re.S)
 _SPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
@@ -56,21 +57,21 @@ def svg(figure: Figure, name: str, alt: str) -> Markup:
         raise ValueError(f"{name!r}: a plot's name has small letters, digits and hyphens, and begins with a letter")
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
-        _name_above(axes)
+        _name_above(axes, width=72 * figure.get_size_inches()[0])
     buffer = io.StringIO()
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
         # the page's own fonts show what matplotlib's lack
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         FigureCanvasSVG(figure)
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return Markup(_in_page(buffer.getvalue(), name, alt))
+    return Markup(_in_page(_NO_XML.sub("\ufffd", buffer.getvalue()), name, alt))
 
 
-def _name_above(axes: Axes) -> None:
-    """Put the names of what was drawn above it, where they hide nothing."""
+def _name_above(axes: Axes, width: float) -> None:
+    """Put the names of what was drawn above it, where they hide nothing; width: of the figure, in points."""
     names = axes.get_legend_handles_labels()[1]
     if names:
-        room = int((72 * axes.figure.get_size_inches()[0] - _MARGIN) / (_MARK + _LETTER * max(map(len, names))))
+        room = int((width - _MARGIN) / (_MARK + _LETTER * max(map(len, names))))
         look: Any = {"frameon": False, "columnspacing": 1.2}
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=max(1, min(len(names), room)), **look)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,14 +30,12 @@ class Section(Protocol):
     NAME: str  # of the template, and of the place in the page
     TITLE: str
 
-    @staticmethod
-    def context(material: Material) -> dict[str, Any] | None:
+    @property
+    def context(self) -> Callable[[Material], dict[str, Any] | None]:
         """What the template is given; None where the run has nothing for this section, which then says so."""
 
 
-SECTIONS: tuple[Section, ...] = (  # type: ignore[assignment]
-    *(verdict, diagnosis, generations, labels, tokens, alarms, training, look, reproduce),
-)
+SECTIONS: tuple[Section, ...] = (*(verdict, diagnosis, generations, labels, tokens, alarms, training, look, reproduce),)
 
 
 def report(run: Path, truth: Truth | None = None, previews: Previews | None = None, media_mb: float = MEDIA_MB) -> Path:

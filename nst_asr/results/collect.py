@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from nst_asr.align import align_counts
@@ -202,8 +200,8 @@ def _amounts(folder: Path) -> dict[str, Any]:
 
     Hours are added up in the order of rows: Polars would begin at several places, and end a last digit apart.
     """
-    table = judged(folder).select("size", "kept", "copies").collect()
-    hours, kept, copies = table["size"].to_numpy() / np.float64(3600), table["kept"].to_numpy(), table["copies"].to_numpy()
+    table = judged(folder).select(pl.col("size").cast(pl.Float64) / 3600, "kept", "copies").collect()
+    hours, kept, copies = (column.to_numpy() for column in table)
     balance = read_json(folder / "3-balance.json")
     return {
         **{"labels": len(table), "hours": float(hours.sum())},
@@ -215,7 +213,7 @@ def _amounts(folder: Path) -> dict[str, Any]:
 
 
 def _label_error(run: Path, number: int, truth: Truth | None) -> dict[str, Any] | None:
-    """The error of all labels with a known truth, and of those among them that were kept."""
+    """The error of all labels with a known truth, and of those among them that were kept: no rate where none was."""
     if truth is None:
         return _earlier(run, number)
     folder = run / f"gen{number}"
@@ -229,7 +227,7 @@ def _label_error(run: Path, number: int, truth: Truth | None) -> dict[str, Any] 
 
 def _rate(counts: Any) -> dict[str, Any]:
     errors, words = int(counts[:, :3].sum()), int(counts[:, 3].sum())
-    return {"errors": errors, "words": words, "rate": errors / max(words, 1)}
+    return {"errors": errors, "words": words, "rate": errors / max(words, 1) if len(counts) else None}
 
 
 def _earlier(run: Path, number: int) -> dict[str, Any] | None:

@@ -13,8 +13,8 @@ from nst_asr.align import align_counts, aligned
 from nst_asr.corpus import Truth
 from nst_asr.ledger_text import describe_reason
 from nst_asr.reasons import reason, whole
-from nst_asr.results.earlier import earlier
 from nst_asr.results.chosen import KINDS, measures_there, most_changed, surest_and_least_sure, wide
+from nst_asr.results.earlier import earlier
 from nst_asr.side_by_side import readable
 from nst_asr.store import StoreError, read_json
 from nst_asr.verdicts import KEPT

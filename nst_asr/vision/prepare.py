@@ -38,7 +38,7 @@ def add_prepare_images(
     add.add_argument("--seed", type=int, default=0, help="of the draw of the sets")
     add.add_argument("--max-bad-share", type=float, default=0.01, metavar="SHARE", help="that may be left out (0.01)")
     add.add_argument("--threads", type=int, default=4, help="that decode (4)")
-    add.set_defaults(verb=verb)
+    add.set_defaults(verb=verb, has_workers=True)
 
 
 def prepare_images(options: argparse.Namespace) -> Summary:

@@ -224,6 +224,7 @@ def _link(
     before = {seed: found.accuracy(name, f"gen{entry['teacher']}/test.json")[seed] for seed, entry in entries.items()}
     kept = {seed: float(entry["kept_rows"]) for seed, entry in entries.items()}
     wrong = {seed: e["label_error"]["after"]["rate"] for seed, e in entries.items() if e["label_error"]}
+    wrong = {seed: rate for seed, rate in wrong.items() if rate is not None}
     again = [f"seed {seed}: of generation {e['teacher']}" for seed, e in entries.items() if e["teacher"] != number - 1]
     difference = points(accuracy, before) + (f" ({', '.join(again)})" if again else "")
     return [str(number), net, percent(accuracy), against, difference, spread(kept, 1, 0), percent(wrong)]

@@ -1,6 +1,6 @@
 """The key figures of a run: its results.json without curves, tables and examples, small enough to lie beside a test.
 
-    python recipes/digits/key_figures.py RUN OUT.json
+python recipes/digits/key_figures.py RUN OUT.json
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def strict_filter(case: Case) -> Iterator[Finding]:
 
 def loose_filter(case: Case) -> Iterator[Finding]:
     """A filter that keeps wrong labels as gladly as right ones; the generation whose kept labels are worst."""
-    known = [entry for entry in case.well_taught() if entry["label_error"] and entry["kept_rows"]]
+    known = [entry for entry in case.well_taught() if entry["label_error"] and _errors(entry)[1] is not None]
     through = [entry for entry in known if _lets_through(case, *_errors(entry))]
     if not through:
         return
@@ -120,8 +120,8 @@ def _kept(entry: Entry) -> float:
     return float(entry["kept_hours"] / entry["hours"]) if entry["hours"] else 0.0
 
 
-def _errors(entry: Entry) -> tuple[float, float]:
-    """The true error rate of all labels and of the kept ones."""
+def _errors(entry: Entry) -> tuple[Any, Any]:
+    """The true error rate of all labels, and of the kept ones: None where the truth knows none of these."""
     return entry["label_error"]["before"]["rate"], entry["label_error"]["after"]["rate"]
 
 
