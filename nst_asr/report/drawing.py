@@ -25,6 +25,7 @@ _STYLE: Any = {  # matplotlib types its settings by name, which no dict built of
     **{"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10, "text.parse_math": False},
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
     **{"axes.prop_cycle": cycler(color=SERIES), "axes.axisbelow": True, "grid.color": FAINT, "grid.linewidth": 0.5},
+    **{"figure.facecolor": "none", "axes.facecolor": "none"},  # the page shows through
 }
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _MARGIN, _MARK, _LETTER = 35.0, 40.0, 5.4  # points: left of a legend; of a mark in it with its gaps; of a letter
@@ -62,8 +63,8 @@ def svg(figure: Figure, name: str, alt: str) -> Markup:
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
         # the page's own fonts show what matplotlib's lack
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        FigureCanvasSVG(figure)
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        # not by savefig, which would lay the figure out twice
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     return Markup(_in_page(_NO_XML.sub("\ufffd", buffer.getvalue()), name, alt))
 
 
