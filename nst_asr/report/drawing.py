@@ -64,7 +64,7 @@ def svg(figure: Figure, name: str, alt: str) -> Markup:
         # the page's own fonts show what matplotlib's lack
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         # not by savefig, which would lay the figure out twice
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     return Markup(_in_page(_NO_XML.sub("\ufffd", buffer.getvalue()), name, alt))
 
 
