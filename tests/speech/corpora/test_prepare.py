@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 import soundfile
 
-from nst_asr.cli import CORPORA
 from nst_asr.key import Key
 from nst_asr.speech.audio import check
 from nst_asr.speech.corpora.kinds import KINDS
 from nst_asr.speech.corpora.manifests import read_manifest, read_rows, read_truth
+from nst_asr.speech.prepare_verb import CORPORA
 from tests.speech.six_kinds import MAKERS, SECONDS, TEXTS, as_kaldi, as_librispeech, as_tsv, audio, bad, corpus, prepare
 from tests.speech.small_corpora import record, write
 
