@@ -17,6 +17,7 @@ from nst_asr.config import Record
 from nst_asr.corpus import Corpus, Labeled
 from nst_asr.labels import Labels
 from nst_asr.lost_shares import bands, shares
+from nst_asr.percent import percent
 from nst_asr.side_by_side import pieces, side_by_side
 from nst_asr.terms import Terms
 
@@ -152,7 +153,8 @@ class _Checks:
         if self.now.rows < self.plan.fewest:
             return self._too_few(self.now.rows, "labels")
         now, given = self.now.short_share, self.given.short_share
-        return _Found(now - given, f"{now:.2%} of all labels are empty or very short, {given:.2%} of the labeled set's")
+        facts = f"{percent(now)} of all labels are empty or very short, {percent(given)} of the labeled set's"
+        return _Found(now - given, facts)
 
     def short_labels_growth(self) -> _Found:
         if self.then is None:
@@ -160,10 +162,8 @@ class _Checks:
         if self.now.rows < self.plan.fewest:
             return self._too_few(self.now.rows, "labels")
         now, then = self.now.short_share, self.then.short_share
-        return _Found(
-            now - then,
-            f"{now:.2%} of all labels are empty or very short, {then:.2%} in the generation before",
-        )
+        facts = f"{percent(now)} of all labels are empty or very short, {percent(then)} in the generation before"
+        return _Found(now - then, facts)
 
     def repeated_errors(self) -> _Found:
         before, turn = self.before, self.turn
@@ -177,8 +177,8 @@ class _Checks:
         changed, words = _edits(before.labels, turn.labels, self.unit)
         apart = changed / max(words, 1)
         facts = (
-            f"teacher and student disagree in {apart:.2%} of the pool's {self.symbol}s, on dev they are wrong in "
-            f"{rates[0]:.2%} and {rates[1]:.2%}"
+            f"teacher and student disagree in {percent(apart)} of the pool's {self.symbol}s, on dev they are wrong in "
+            f"{percent(rates[0])} and {percent(rates[1])}"
         )
         return _Found(1 - apart / min(rates), facts)
 

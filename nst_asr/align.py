@@ -18,7 +18,18 @@ from nst_asr.symbols import Symbols, Unit, joined, symbols
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Costs", "Operation", "Step", "Unit", "align_counts", "aligned", "aligned_moves", "changes_of", "pieces"]
+__all__ = [
+    "Costs",
+    "Operation",
+    "Step",
+    "Unit",
+    "align_counts",
+    "aligned",
+    "aligned_moves",
+    "changes_of",
+    "cost",
+    "pieces",
+]
 
 Costs = Literal["unit", "sclite"]
 Operation = Literal["match", "substitution", "deletion", "insertion"]  # in the order of the numbers of `moves`
@@ -143,6 +154,12 @@ def _paths(
     # the moves of all pairs go over every symbol of a side, in order
     left[steps != INSERTION], right[steps != DELETION] = found.numbers[:middle], found.numbers[middle:]
     return found, steps, left, right
+
+
+def cost(counts: np.ndarray, costs: Costs) -> np.ndarray:
+    """What alignments with these counts (N, 4), of `align_counts`, cost: int64 (N,)."""
+    substitution, gap, _ = _rule(costs)
+    return np.asarray(counts[:, :3].astype(np.int64) @ np.array([substitution, gap, gap]))
 
 
 def _rule(costs: Costs) -> tuple[int, int, int]:

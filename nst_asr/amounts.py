@@ -17,11 +17,17 @@ class Amounts:
     kept_rows: int
     kept_hours: float
 
+    @property
+    def kept_share(self) -> float | None:
+        """Of the hours; None where there are none."""
+        return self.kept_hours / self.hours if self.hours else None
+
 
 def amounts(folder: Path) -> Amounts | None:
     """Of a generation's folder; None where nothing has been judged yet."""
-    if not (folder / "2-verdicts.parquet").exists():
-        return None  # the waterfall comes first, also of a filter that then refuses to go on
+    # the waterfall comes first, also of a filter that then refuses to go on
+    if not all((folder / name).exists() for name in ("2-waterfall.json", "2-verdicts.parquet")):
+        return None
     found = read_json(folder / "2-waterfall.json")
     steps = found["waterfall"]
     kept = (steps[-1]["left_rows"], steps[-1]["left_hours"]) if steps else (found["rows"], found["hours"])

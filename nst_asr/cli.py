@@ -60,11 +60,13 @@ def main(arguments: Sequence[str] | None = None, *, task: type[Speech] | type[Vi
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options; key=value words may stand anywhere among them, which argparse alone does not allow."""
+    """The options; key=value words, and files of the list that a verb `goes_on` with, may stand anywhere among them,
+    which argparse alone does not allow."""
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
-    if hasattr(options, "hypotheses") and not any(word.startswith("-") for word in rest):
-        options.hypotheses, rest = [*options.hypotheses, *map(Path, rest)], []  # those that stand behind an option
+    if (name := getattr(options, "goes_on", None)) and not any(word.startswith("-") for word in rest):
+        setattr(options, name, [*getattr(options, name), *map(Path, rest)])  # files that stand behind an option
+        rest = []
     strange = [word for word in rest if word.startswith("-") or "=" not in word or not hasattr(options, "settings")]
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}")

@@ -52,21 +52,44 @@ class Course:
 
 def course(run: Path, plan: Mapping[str, Any] | None = None) -> Course:
     """How far the run folder `run` is; `plan`: as read from it before. Raises StoreError where it is none."""
-    if not (run / "run.json").exists():
-        raise StoreError(f"{run}: no run.json in it, so it is no run folder; give the folder that --exp named")
+    noted = about(run)
     plan = plan_of(run) if plan is None else plan
-    known = run / "corpus.json"
-    sets = read_json(known) if known.exists() else read_json(run / "run.json")["corpus"]
+    sets = _sets(run, noted)
     steps = tuple(_steps(run, plan, sets))
     return Course(run, plan, steps, tuple(_done(run, plan, sets, steps)))
 
 
+def about(run: Path) -> dict[str, Any]:
+    """What run.json in a run folder says. Raises StoreError where the folder is none."""
+    path = run / "run.json"
+    if not path.exists():
+        why = "no run.json in it, so it is no run folder" if run.is_dir() else "no such folder"
+        raise StoreError(f"{run}: {why}; give the folder that --exp named")
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise StoreError(f"{path}: not what nst-asr writes there; give the folder that --exp named")
+    return found
+
+
 def plan_of(run: Path) -> dict[str, Any]:
-    """The plan in a run folder, as plain values. Raises StoreError where there is none."""
+    """The plan in a run folder, as plain values. Raises StoreError where there is none, or its generations are none."""
     path = run / "plan.yaml"
     if not path.exists():
         raise StoreError(f"{path}: missing; a run folder holds the plan that it was made with")
-    return config.read(path)
+    found = config.read(path)
+    turns = _turns(found)
+    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+        raise StoreError(f"{path}: not what nst-asr writes there; put back the plan that the run was made with")
+    return found
+
+
+def _sets(run: Path, noted: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Name -> what is known of a set that the run was given."""
+    known = run / "corpus.json"
+    path, sets = (known, read_json(known)) if known.exists() else (run / "run.json", noted.get("corpus"))
+    if not isinstance(sets, dict) or not all(isinstance(part, dict) for part in sets.values()):
+        raise StoreError(f"{path}: not what nst-asr writes there; put back what the run has written")
+    return sets
 
 
 def updates_of(plan: Mapping[str, Any], step: str, run: Path, *, second: bool = False) -> int | None:

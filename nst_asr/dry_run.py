@@ -48,8 +48,8 @@ def dry_run(run: Path, settings: Sequence[str], generation: int | None = None, t
     """What a filter keeps of the labels in a run folder, as text: the waterfall, and the error that is to be expected.
 
     The filter is that of the plan for this generation with `key=value` settings laid over it. Nothing is written.
-    truth: known labels, for the true error too. Raises DryRunError, StoreError, ConfigError; NothingKept and OutOfReach
-    as a run would.
+    truth: known labels, for the true error too. Raises DryRunError, StoreError, ConfigError, CorpusError; NothingKept
+    and OutOfReach as a run would.
     """
     from nst_asr.filter import filter, require_some
     from nst_asr.gauge import Gauge
@@ -109,20 +109,11 @@ def _kept(verdicts: Verdicts, terms: Terms) -> str:
 
 
 def _true_errors(table: pl.LazyFrame, verdicts: Verdicts, truth: Path, terms: Terms) -> str:
-    from nst_asr.align import align_counts
-    from nst_asr.bootstrap import rate
+    from nst_asr.label_error import label_error
+    from nst_asr.percent import NONE
     from nst_asr.rows import read_truth
 
-    known = read_truth(truth).select("id", true="label")
-    pairs = (
-        table.select("id", "label").collect().with_columns(verdicts.kept).join(known, on="id", maintain_order="left")
-    )
-    if pairs.is_empty():
-        raise DryRunError(f"{truth}: has none of the {verdicts.rows} labels' ids")
-    counts = align_counts(pairs["true"].to_list(), pairs["label"].fill_null("").to_list())
-    kept = pairs["kept"].to_numpy()
-    all_of, kept_of = (float(rate(part[:, :3].sum(), part[:, 3].sum())) for part in (counts, counts[kept]))
-    return (
-        f"true {terms.error}: {kept_of:.2%} of {int(kept.sum())} kept labels with a known truth, {all_of:.2%} of all "
-        f"{len(pairs)}"
-    )
+    labels = table.select("id", "label").collect().with_columns(verdicts.kept)
+    all_of, kept = label_error(labels, read_truth(truth))
+    of_kept, of_all = (NONE if each.rate is None else f"{each.rate:.2%}" for each in (kept, all_of))
+    return f"true {terms.error}: {of_kept} of {kept.rows} kept labels with a known truth, {of_all} of all {all_of.rows}"

@@ -26,7 +26,7 @@ from nst_asr.calibration import FEWEST_OF_A_KIND, FEWEST_ROWS
 from nst_asr.census import length
 from nst_asr.error_curve import Heard, Lesson, scatter
 from nst_asr.key import Key
-from nst_asr.score import score
+from nst_asr.score import ERRORS, score
 
 if TYPE_CHECKING:
     from nst_asr.align import Costs
@@ -91,7 +91,7 @@ def dev_rows(reference: pl.DataFrame, hypothesis: pl.DataFrame, costs: Costs = "
     if "group" not in reference.columns:
         reference = reference.with_columns(group=pl.lit(None, pl.String))
     found = score(reference.select("id", "group", "label"), hypothesis.select("id", "label"), costs).utterances
-    counted = found.select("id", "group", "words", errors=pl.sum_horizontal("substitutions", "deletions", "insertions"))
+    counted = found.select("id", "group", "words", errors=ERRORS)
     heard = hypothesis.select("id", "label", "confidence")
     return counted.join(heard, on="id", how="left", maintain_order="left").select(
         "id", "group", "label", "confidence", "errors", "words"

@@ -18,7 +18,7 @@ from nst_asr.calibration import Calibration, fit_calibration
 from nst_asr.key import Key
 from nst_asr.measures import DERIVED
 from nst_asr.risk import RiskCurve
-from nst_asr.score import score
+from nst_asr.score import ERRORS, score
 
 _FEWEST_ROWS = 3  # two parameters are fitted; fewer rows leave nothing to measure a spread with
 _KEY = Key(0)["gauge"]  # of folds: the same dev labels always give the same gauge
@@ -166,7 +166,7 @@ def _with_errors(heard: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
     found = score(
         truth.select("id", "group", "label"), heard.select("id", label=pl.col("label").fill_null(""))
     ).utterances
-    counted = found.select("id", "group", "words", errors=pl.sum_horizontal("substitutions", "deletions", "insertions"))
+    counted = found.select("id", "group", "words", errors=ERRORS)
     return heard.join(counted, on="id", how="left", maintain_order="left")
 
 

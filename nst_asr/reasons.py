@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from nst_asr.config import ConfigError, load_yaml, parse
+from nst_asr.config import ConfigError, parse, read
 from nst_asr.filter_plan import FilterPlan
 from nst_asr.labels import SCHEMA
 from nst_asr.measures import ADDED, MEASURES
+from nst_asr.percent import percent
 from nst_asr.rules import cutoffs_of
 from nst_asr.store import read_json
 
@@ -54,9 +54,12 @@ def plain(value: Any) -> Any:
 
 
 def filter_plan(run: Path, generation: int) -> FilterPlan | None:
-    """The filter that a run's plan has for a generation; None where it is not there, or is that of another version."""
-    content = _content((run / "plan.yaml").read_text(encoding="utf-8"))
-    generations = content.get("generations") if isinstance(content, Mapping) else None
+    """The filter that a run's plan has for a generation; None where it is not there, or is that of another version.
+
+    Raises ConfigError where plan.yaml cannot be read.
+    """
+    path = run / "plan.yaml"
+    generations = _content(path, path.stat().st_mtime_ns).get("generations") if path.exists() else None
     if not isinstance(generations, list) or len(generations) < generation:
         return None
     try:
@@ -66,9 +69,9 @@ def filter_plan(run: Path, generation: int) -> FilterPlan | None:
 
 
 @lru_cache(maxsize=1)
-def _content(plan: str) -> Any:
-    """A plan's YAML, which takes its time and is asked for label by label."""
-    return load_yaml(plan)
+def _content(plan: Path, changed: int) -> dict[str, Any]:
+    """A plan, which takes its time to read and is asked for label by label; `changed`: when it was written."""
+    return read(plan)
 
 
 def _by_cutoffs(rule: str, plan: FilterPlan, row: pl.DataFrame) -> list[dict[str, Any]]:
@@ -105,7 +108,8 @@ def _note(rule: str, plan: FilterPlan, row: pl.DataFrame) -> str | None:
         return f"{signs.ngram} {signs.unit}s come back {signs.times} times, or one stands {signs.loop} times in a row"
     if rule == "top" and plan.top:
         value = plain(row.select(MEASURES[plan.top.by].value).item())
-        return f"its {plan.top.by} ({value}) is not among the best {plan.top.share:.1%} of what the other rules left"
+        best = percent(plan.top.share, 1)
+        return f"its {plan.top.by} ({value}) is not among the best {best} of what the other rules left"
     if rule == "target_error" and plan.target_error:
         return f"of the cut-offs that keep dev at an error rate of {plan.target_error.rate:g} or less it is the loosest"
     return None

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from nst_asr.alarms import describe
+from nst_asr.percent import NONE as NONE  # part of what this module offers, as the next ones
+from nst_asr.percent import bounds as bounds
+from nst_asr.percent import percent as percent
 from nst_asr.terms import Terms
 
 Results = Mapping[str, Any]
 
-NONE = "-"
 _LEGEND = (
     "generation 0 is the teacher, trained on the {given} alone; {amount} labeled: by the generation before;",
     "oracle: trained on the true labels; error of kept labels: against the truth that the training never sees",
@@ -77,16 +79,6 @@ def warnings(results: Results) -> list[str]:
         for alarm in entry.get("alarms") or ()
         if alarm["raised"]
     ]
-
-
-def percent(rate: float | None, digits: int = 2) -> str:
-    """A rate as percent; a dash for None."""
-    return NONE if rate is None else f"{100 * rate:.{digits}f} %"
-
-
-def bounds(low: float | None, high: float | None, digits: int = 1) -> str:
-    """An interval as percent, in brackets; nothing for None."""
-    return "" if low is None or high is None else f"[{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
 
 
 def _row(name: str, entry: Mapping[str, Any], terms: Terms, *, fused: bool) -> tuple[str, ...]:

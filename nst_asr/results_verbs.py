@@ -30,7 +30,9 @@ def add_results(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def add_report(verbs: argparse._SubParsersAction[argparse.ArgumentParser], previews: Chosen) -> None:
     """Put `report` among the verbs. previews: by a run's plan, what gives the sound and pictures of its examples."""
-    add = verbs.add_parser("report", help="write report.html, plots/ and results.json of a run", allow_abbrev=False)
+    add = verbs.add_parser(
+        "report", help="write report.html, plots/, RESULTS.md and results.json of a run", allow_abbrev=False
+    )
     add.add_argument("exp", type=Path, help="experiment folder")
     add.add_argument("--truth", type=Path, metavar="TSV", help="id and text of pool utterances: true label errors")
     add.add_argument("--media-mb", type=float, metavar="MB", help="of sound and pictures in it (4); 0: none")
@@ -50,9 +52,21 @@ def _report(previews: Chosen, options: argparse.Namespace) -> int:
 
     media_mb = MEDIA_MB if options.media_mb is None else options.media_mb
     print(report(options.exp, _truth(options), _wanted(previews, options.exp, media_mb), media_mb))
-    rows = f"python tools/write_results.py {shlex.quote(str(options.exp))} --title TITLE --into RESULTS.md"
-    print(f"its rows of the recipe's RESULTS.md: {rows}", file=sys.stderr)
+    print(_rows(options.exp))
+    tool = f"python tools/write_results.py {shlex.quote(str(options.exp))} ... --title TITLE --into RESULTS.md"
+    print(f"into the recipe's RESULTS.md, over seeds: {tool}", file=sys.stderr)
     return 0
+
+
+def _rows(run: Path) -> Path:
+    """RESULTS.md in the run folder: the run's rows as the recipe's RESULTS.md has them."""
+    from nst_asr.recipe_results.over_seeds import over_seeds
+    from nst_asr.store import read_json, write_text
+
+    results = read_json(run / "results.json")  # which the report has just made
+    path = run / "RESULTS.md"
+    write_text(path, over_seeds([results], f"{results['recipe']}, seed {results['seed']}"))
+    return path
 
 
 def _wanted(previews: Chosen, run: Path, media_mb: float) -> Previews | None:
@@ -62,9 +76,8 @@ def _wanted(previews: Chosen, run: Path, media_mb: float) -> Previews | None:
     if not 0 <= media_mb < math.inf:
         raise ConfigError(f"--media-mb {media_mb:g}: give a number of megabytes, 0 for none")
     plan = run / "plan.yaml"
-    return (
-        previews(plan) if media_mb and plan.exists() else None
-    )  # a folder without a plan is no run: the report says so
+    # a folder without a plan is no run, which the report says
+    return previews(plan) if media_mb and plan.exists() else None
 
 
 def _truth(options: argparse.Namespace) -> Truth | None:

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nst_asr.bootstrap import percentiles, rate, resampled_weights
+from nst_asr.bootstrap import FEWEST_BLOCKS, percentiles, rate, resampled_weights
 from nst_asr.key import Key
 from nst_asr.measures import MEASURES, RAW
-from nst_asr.score import FEWEST_SPEAKERS
 from nst_asr.terms import Terms
 
 REFERENCE = "logprob_per_token"  # what the other measures are compared with
@@ -238,7 +237,7 @@ def _evenly(totals: np.ndarray, last: np.ndarray) -> np.ndarray:
 def _units(dev: pl.DataFrame) -> tuple[str, np.ndarray]:
     """What a resample draws, and the number of the unit of each label."""
     groups = dev["group"]
-    if groups.null_count() == 0 and groups.n_unique() >= FEWEST_SPEAKERS:
+    if groups.null_count() == 0 and groups.n_unique() >= FEWEST_BLOCKS:
         return "group", groups.rank("dense").to_numpy().astype(np.int64) - 1
     return "example", dev["id"].rank("dense").to_numpy().astype(np.int64) - 1
 

@@ -1,4 +1,4 @@
-"""Errors of hypotheses against references, with bootstrap intervals, paired comparison and recovery rate.
+"""Errors of hypotheses against references, with bootstrap intervals and paired comparison.
 
 A class name is a transcript of one word, so the word error rate of an image classifier is its top-1 error.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from nst_asr.align import Costs, align_counts
-from nst_asr.bootstrap import FEWEST_BLOCKS, blocks, percentiles, rate, resampled_totals
+from nst_asr.bootstrap import blocks, percentiles, rate, resampled_totals
 from nst_asr.key import Key
 from nst_asr.store import StoreError, read_json, write_json, write_table
 from nst_asr.terms import Terms
@@ -29,7 +29,8 @@ SCHEMA: dict[str, pl.DataType] = {
     "character_errors": pl.Int32(),
     "characters": pl.Int32(),  # of the reference
 }
-FEWEST_SPEAKERS = FEWEST_BLOCKS
+KINDS = ("substitutions", "deletions", "insertions")
+ERRORS = pl.sum_horizontal(KINDS)  # of each utterance
 
 
 class ScoreError(ValueError):
@@ -52,7 +53,7 @@ class Score:
     @cached_property
     def errors(self) -> int:
         """Substitutions, deletions and insertions together."""
-        return sum(self._sum(name) for name in ("substitutions", "deletions", "insertions"))
+        return sum(self._sum(name) for name in KINDS)
 
     @cached_property
     def words(self) -> int:
@@ -71,7 +72,7 @@ class Score:
     @cached_property
     def sentence_errors(self) -> int:
         """Utterances with at least one error."""
-        return int((_errors(self.utterances) > 0).sum())
+        return int(self.utterances.select((ERRORS > 0).sum()).item())
 
     @property
     def interval_over(self) -> str:
@@ -85,7 +86,7 @@ class Score:
     @cached_property
     def interval(self) -> tuple[float, float]:
         """The 95 % bootstrap percentile interval of the rate, from 1,000 resamples; the same for the same errors."""
-        totals = resampled_totals(_units([self]), Key(0)["score"])
+        totals = resampled_totals(paired_units([self]), Key(0)["score"])
         return percentiles(rate(totals[:, 1], totals[:, 0]))
 
     def describe(self, terms: Terms | None = None) -> str:
@@ -109,9 +110,7 @@ class Score:
             "high": self.interval[1],
             "interval_over": self.interval_over,
             "costs": self.costs,
-            "substitutions": self._sum("substitutions"),
-            "deletions": self._sum("deletions"),
-            "insertions": self._sum("insertions"),
+            **{name: self._sum(name) for name in KINDS},
             "sentences": len(self.utterances),
             "sentence_errors": self.sentence_errors,
             "characters": {
@@ -149,7 +148,7 @@ def score(
     words = align_counts(pairs["label"], pairs["heard"], "word", costs)
     characters = align_counts(pairs["label"], pairs["heard"], "character", costs)
     columns = {
-        **dict(zip(("substitutions", "deletions", "insertions", "words"), words.T, strict=True)),
+        **dict(zip((*KINDS, "words"), words.T, strict=True)),
         "character_errors": characters[:, :3].sum(1, dtype=np.int32),
         "characters": characters[:, 3],
     }
@@ -215,64 +214,24 @@ def compare(old: Score, new: Score, key: Key) -> Comparison:
     Both are resampled together, over what `old.interval_over` says: what makes an utterance hard for both cancels.
     Raises ScoreError where the utterances or the costs of the alignments are not the same.
     """
-    words, before, after = resampled_totals(_units([old, new]), key).T
+    words, before, after = resampled_totals(paired_units([old, new]), key).T
     differences = rate(after, words) - rate(before, words)
     low, high = percentiles(differences)
     p_worse = float(np.mean(differences > 0) + np.mean(differences == 0) / 2)
     return Comparison(new.rate - old.rate, low, high, p_worse)
 
 
-@dataclass(frozen=True)
-class Recovery:
-    """The share of the way from baseline to oracle that the student went; what is None has its reason."""
+def paired_units(scores: list[Score]) -> np.ndarray:
+    """What the bootstrap draws, int64 (units, 1 + scores): words, then the errors of each score on the same words.
 
-    rate: float | None
-    low: float | None
-    high: float | None
-    reason: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields."""
-        return asdict(self)
-
-
-def recovery_rate(baseline: Score, student: Score, oracle: Score, key: Key) -> Recovery:
-    """(baseline - student) / (baseline - oracle) with its 95 % interval, by a bootstrap paired over all three.
-
-    They are resampled over what `baseline.interval_over` says.
-    1: as good as with true labels; 0: no better than the teacher; negative: worse. Source: the recovery rate (WRR) of
-    Kahn, Lee and Hannun 2020, "Self-training for end-to-end speech recognition"; the interval is ours. There is no rate
-    where the oracle is no better than the baseline, and no interval where that is so in more than 2.5 % of the
-    resamples: then the ratio has no bound. Such resamples, where they are fewer, are left out. Raises ScoreError as
-    `compare`.
+    Raises ScoreError where the utterances or the costs of the alignments are not the same.
     """
-    units = _units([baseline, student, oracle])
-    if baseline.rate <= oracle.rate:
-        reason = f"the oracle ({oracle.rate:.2%}) is no better than the baseline ({baseline.rate:.2%})"
-        return Recovery(None, None, None, reason)
-    found = (baseline.rate - student.rate) / (baseline.rate - oracle.rate)
-    words, *errors = resampled_totals(units, key).T
-    first, last, best = (rate(column, words) for column in errors)
-    usable = first > best
-    if usable.mean() < 0.975:
-        reason = f"no interval: the oracle is not surely better than the baseline ({usable.mean():.1%} of resamples)"
-        return Recovery(found, None, None, reason)
-    low, high = percentiles((first - last)[usable] / (first - best)[usable])
-    return Recovery(found, low, high)
-
-
-def _errors(utterances: pl.DataFrame) -> pl.Series:
-    return utterances["substitutions"] + utterances["deletions"] + utterances["insertions"]
-
-
-def _units(scores: list[Score]) -> np.ndarray:
-    """What the bootstrap draws, int64 (units, 1 + scores): words, then the errors of each score on the same words."""
     first = scores[0]
     _, together = blocks(first.utterances, first.over)
-    table = first.utterances.select("id", "words", errors0=_errors(first.utterances))
+    table = first.utterances.select("id", "words", errors0=ERRORS)
     for place, other in enumerate(scores[1:], 1):
         _check_same(first, other)
-        column = other.utterances.select("id", _errors(other.utterances).alias(f"errors{place}"))
+        column = other.utterances.select("id", ERRORS.alias(f"errors{place}"))
         table = table.join(column, on="id", how="left", maintain_order="left")
     numbers = table.select(pl.exclude("id").cast(pl.Int64))
     if together is not None:

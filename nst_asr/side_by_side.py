@@ -50,9 +50,20 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (pl.exceptions.PolarsError, OSError) as error:
+        why = f"{_at_fault(path)}{error}"
         raise StoreError(
-            f"{path}: damaged ({error}); move away what is damaged and give the command that made it again"
+            f"{path}: damaged ({why}); move away what is damaged and give the command that made it again"
         ) from None
+
+
+def _at_fault(path: Path) -> str:
+    """The first table below a folder whose end is damaged, and a colon; nothing where there is none."""
+    for part in sorted(path.rglob("*.parquet")) if path.is_dir() else ():
+        try:
+            pl.read_parquet_schema(part)
+        except (pl.exceptions.PolarsError, OSError):
+            return f"{part.relative_to(path)}: "
+    return ""
 
 
 def _rows(part: Path) -> int:

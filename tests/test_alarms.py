@@ -180,7 +180,7 @@ def test_a_student_that_repeats_its_teachers_errors_trips_the_alarm(tmp_path: Pa
     found = alarm(tmp_path, "repeated_errors", now, then)
     assert found.raised
     assert found.value == pytest.approx(1 - 0.03 / 0.3)
-    assert "disagree in 3.00% of the pool's words, on dev they are wrong in 30.00% and 30.00%" in found.facts
+    assert "disagree in 3.00 % of the pool's words, on dev they are wrong in 30.00 % and 30.00 %" in found.facts
 
 
 def test_a_student_with_a_mind_of_its_own_does_not_trip_it(tmp_path: Path) -> None:

@@ -143,4 +143,4 @@ def test_the_table_has_a_row_for_each_generation_and_the_oracle(tmp_path: Path) 
 def test_the_table_says_loudly_that_a_student_got_worse(tmp_path: Path) -> None:
     text = results.table(results.collect(make_run(tmp_path / "run", errors=(19, 39), oracle=30)))
     assert "makes 100.0 % MORE errors than the teacher" in text
-    assert "recovery rate: none, the oracle (31.00%) is no better than the baseline (20.00%)" in text
+    assert "recovery rate: none, the oracle (31.00 %) is no better than the baseline (20.00 %)" in text

@@ -10,7 +10,8 @@ import pytest
 
 from nst_asr.bootstrap import BlockError, percentiles, resampled_totals
 from nst_asr.key import Key
-from nst_asr.score import SCHEMA, Score, ScoreError, compare, read_score, recovery_rate, score
+from nst_asr.recovery import recovery_rate
+from nst_asr.score import SCHEMA, Score, ScoreError, compare, read_score, score
 from nst_asr.store import StoreError, read_json
 
 

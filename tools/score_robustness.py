@@ -33,12 +33,9 @@ from nst_asr.vision.robustness import (
     ALEXNET_ERRORS,
     ALEXNET_FLIPS,
     RobustnessError,
-    corruption_errors,
     flip_probability,
-    flip_rates,
-    mean_corruption_error,
-    mean_flip_rate,
 )
+from nst_asr.vision.robustness_tables import relative
 from nst_asr.vision.robustness_text import markdown
 
 _BATCH = 64
@@ -104,7 +101,7 @@ def score(
                 found[name][str(path)] = _SCORERS[name](classifier, folder)
     for name, scored in found.items():
         base = scored[str(baseline)] if baseline and name.startswith("cifar") else _ALEXNET.get(name)
-        found[name] = {str(path): _against(base, scored[str(path)]) for path in models}
+        found[name] = {str(path): relative(scored[str(path)], base) for path in models}
     return found
 
 
@@ -167,17 +164,6 @@ _ALEXNET: dict[str, dict[str, Any]] = {
     "imagenet-c": {"errors": ALEXNET_ERRORS},
     "imagenet-p": {"flips": ALEXNET_FLIPS},
 }
-
-
-def _against(base: Mapping[str, Any] | None, scored: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of a model, with those that are relative to a baseline's where there is one."""
-    if base is not None and "errors" in scored:
-        found = corruption_errors(scored["errors"], base["errors"])
-        return scored | {"ce": found, "mce": mean_corruption_error(scored["errors"], base["errors"])}
-    if base is not None and "flips" in scored:
-        found = flip_rates(scored["flips"], base["flips"])
-        return scored | {"fr": found, "mfr": mean_flip_rate(scored["flips"], base["flips"])}
-    return scored
 
 
 def tally(

@@ -43,10 +43,7 @@ def confusions(pairs: pl.DataFrame, most: int = 10) -> pl.DataFrame:
 
 def matrix(pairs: pl.DataFrame) -> pl.DataFrame:
     """The confusion matrix: a row for each true class (column `class`), a column for each guess, by name."""
-    names = pl.concat([pairs["label"], pairs["heard"]]).unique().sort().alias("class")
-    counted = cells(pairs).with_columns(
-        pl.col("label", "heard").replace_strict(names, pl.int_range(len(names), eager=True))
-    )
+    names, counted = _numbered(pairs)
     places = counted["label"] * len(names) + counted["heard"]
     times = pl.zeros(len(names) ** 2, pl.Int64, eager=True).scatter(places, counted["times"])
     columns = times.to_numpy().reshape(len(names), len(names)).T
@@ -55,11 +52,15 @@ def matrix(pairs: pl.DataFrame) -> pl.DataFrame:
 
 def matrix_json(pairs: pl.DataFrame) -> dict[str, Any]:
     """The cells that are not 0 as plain values: the names, and for each cell two places among them, and the number."""
-    names = pl.concat([pairs["label"], pairs["heard"]]).unique().sort()
-    counted = cells(pairs).with_columns(
-        pl.col("label", "heard").replace_strict(names, pl.int_range(len(names), eager=True))
-    )
+    names, counted = _numbered(pairs)
     return {"classes": names.to_list(), **counted.to_dict(as_series=False)}
+
+
+def _numbered(pairs: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+    """The names of all classes, and the cells with places among them for label and heard."""
+    names = pl.concat([pairs["label"], pairs["heard"]]).unique().sort().alias("class")
+    places = pl.int_range(len(names), eager=True)
+    return names, cells(pairs).with_columns(pl.col("label", "heard").replace_strict(names, places))
 
 
 def write_matrix(path: Path, pairs: pl.DataFrame) -> None:

@@ -34,11 +34,8 @@ def one_word_score(reference: pl.DataFrame, rows: pl.DataFrame, over: str | None
     over: what the bootstrap draws (`Score.over`). Raises ScoreError where ids do not agree, are doubled, or have no
     label, BlockError where it cannot be over that.
     """
-    names = pl.concat([reference["label"], rows["label"]]).unique().sort()
-    codes = {name: f"c{place}" for place, name in enumerate(names)}
-    word = pl.col("label").replace_strict(
-        {name: code for name, code in codes.items() if name is not None}, default=None
-    )
+    names = pl.concat([reference["label"], rows["label"]]).drop_nulls().unique().sort()
+    word = pl.col("label").replace_strict({name: f"c{place}" for place, name in enumerate(names)}, default=None)
     group = pl.col("group").cast(pl.String) if "group" in reference.columns else pl.lit(None, pl.String)
     truth = reference.with_columns(group.alias("group"), word.cast(pl.String).alias("label"))
     return score(truth, rows.select("id", word.cast(pl.String).alias("label")), over=over)

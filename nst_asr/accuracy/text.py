@@ -45,7 +45,7 @@ def _calibration(one: Mapping[str, Any]) -> Iterator[str]:
     if not one.get("calibration"):
         return
     content = {name: value for name, value in one["calibration"].items() if name != "confidence"}
-    found = Reliability.from_json({**content, "bins": content["bins"]})
+    found = Reliability.from_json(content)
     yield f"mean confidence {one['calibration']['confidence']:.2%}; {found.describe()}"
     yield from ("", "| confidence | right | 95 % | images |", "| ---: | ---: | ---: | ---: |")
     for row in found.bins:

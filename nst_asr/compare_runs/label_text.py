@@ -52,8 +52,8 @@ def _agreement(entry: Found, letters: Sequence[str], terms: Terms) -> Iterator[s
     for letter, each in zip(letters[1:], entry["agreement"] or (), strict=False):
         title = f"generation {entry['generation']}, {letter} against {letters[0]}:"
         if each["distance"]:
-            kept = "kept_in_both_rows" if terms.unit == 1 else "kept_in_both_hours"
-            both = numbers(each[kept], ",.0f") if terms.unit == 1 else amount(each["kept_in_both_hours"], terms)
+            rows, hours = each["kept_in_both_rows"], each["kept_in_both_hours"]
+            both = numbers(rows, ",.0f") if terms.unit == 1 else amount(hours, terms)
             yield (
                 f"{title} {percents(each['changed_share'])} of the labels are others "
                 f"({terms.error} between them {percents(each['distance'])})"

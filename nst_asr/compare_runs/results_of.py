@@ -9,6 +9,7 @@ from typing import Any
 
 from nst_asr.corpus import Truth
 from nst_asr.results import collect
+from nst_asr.results.earlier import earlier
 from nst_asr.store import read_json
 
 _TOLD = ("*/score*.json", "*/5-score*.json", "*/test*.json", "*/[236]-*", "run.json")
@@ -17,7 +18,7 @@ _TOLD = ("*/score*.json", "*/5-score*.json", "*/test*.json", "*/[236]-*", "run.j
 def results_of(run: Path, truth: Truth | None) -> dict[str, Any] | None:
     """What `results.collect` gives, or gave where the results.json in the folder is newer than all that it tells of.
 
-    Its scores must be those of the folder too: in a copy, times tell little.
+    Its scores must be those of the folder too: in a copy, times tell little. Raises StoreError where it is damaged.
     """
     if not (run / "gen0/score.json").exists():
         return None
@@ -38,9 +39,9 @@ def _tells_of(found: Mapping[str, Any], run: Path) -> bool:
     there = {place: [_rate(path), _rate(path.with_name("test.json"))] for place, path in places.items()}
     if (run / "oracle/score.json").exists():
         there["oracle"] = [_rate(run / "oracle/score.json"), _rate(run / "oracle/test.json")]
-    entries = {f"gen{entry['generation']}": entry for entry in found.get("generations") or ()}
+    entries = {f"gen{entry.get('generation')}": entry for entry in earlier(run)}
     entries |= {"oracle": found["oracle"]} if found.get("oracle") else {}
-    told = {place: [(entry[on] or {}).get("rate") for on in ("dev", "test")] for place, entry in entries.items()}
+    told = {place: [(entry.get(on) or {}).get("rate") for on in ("dev", "test")] for place, entry in entries.items()}
     return told == there
 
 

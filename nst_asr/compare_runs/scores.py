@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from nst_asr.compare_runs.data_and_code import same_set
 from nst_asr.compare_runs.over_seeds import summary
 from nst_asr.compare_runs.variants import Known, Variant, matched
 from nst_asr.key import Key
 from nst_asr.mcnemar import McNemar, mcnemar
-from nst_asr.score import Score, ScoreError, compare, read_score
+from nst_asr.score import ERRORS, Score, ScoreError, compare, read_score
 
 _KEY = Key(0)["compare_runs"]
 LAST = "last model"
@@ -128,7 +126,6 @@ def _compared(place: _Place, old: Known, new: Known) -> tuple[dict[str, Any] | N
 
 def _sentences(old: Score, new: Score) -> McNemar:
     """McNemar's test of which has more utterances without an error; `compare` has held that they are the same ones."""
-    wrong = pl.sum_horizontal("substitutions", "deletions", "insertions") > 0
-    sides = [score.utterances.select("id", right=~wrong) for score in (old, new)]
+    sides = [score.utterances.select("id", right=ERRORS == 0) for score in (old, new)]
     both = sides[0].join(sides[1], on="id", maintain_order="left")
     return mcnemar(both["right"].to_numpy(), both["right_right"].to_numpy())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+_OF_A_RUN = ("run.json", "plan.yaml", "corpus.json", "steps.jsonl", "results.json")  # files that are its own
+
 
 def add_compare_runs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb `compare-runs` to the verbs of a parser."""
@@ -14,7 +16,7 @@ def add_compare_runs(verbs: argparse._SubParsersAction[argparse.ArgumentParser])
         allow_abbrev=False,
     )
     add_options(add)
-    add.set_defaults(verb=compare)
+    add.set_defaults(verb=compare, goes_on="exp")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -46,9 +48,11 @@ def compare(options: argparse.Namespace) -> int:
     from nst_asr.compare_runs.compare import compare_runs
     from nst_asr.compare_runs.text import describe
     from nst_asr.corpus import Truth
+    from nst_asr.outputs import refuse_outputs
     from nst_asr.rows import read_truth
     from nst_asr.store import write_json
 
+    refuse_outputs(options, ("json",), [options.truth, *(run / name for run in options.exp for name in _OF_A_RUN)])
     truth = Truth(read_truth(options.truth)) if options.truth else None
     found = compare_runs(options.exp, truth, group=options.group, agreement=options.agreement)
     if options.json:

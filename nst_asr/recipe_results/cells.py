@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import mean
 
+from nst_asr.compare_runs import cells as compared
+from nst_asr.compare_runs.over_seeds import summary
 from nst_asr.results_table import NONE
 
 
 def spread(values: Sequence[float], scale: float = 100, digits: int = 1) -> str:
     """Mean (least to greatest); a rate is scaled to percent."""
-    if not values:
+    found = summary(values)
+    if found is None:
         return NONE
-    unit = " %" if scale == 100 else ""
-    shown = [f"{scale * number:.{digits}f}" for number in (mean(values), min(values), max(values))]
-    return f"{shown[0]}{unit}" + (f" ({shown[1]} to {shown[2]})" if shown[1] != shown[2] else "")
+    return compared.spread(found, scale, f".{digits}f", " %" if scale == 100 else "")
 
 
 def grid(rows: Sequence[Sequence[str]]) -> str:

@@ -9,9 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from nst_asr.align import align_counts
 from nst_asr.corpus import Truth
+from nst_asr.course import about
 from nst_asr.key import Key
+from nst_asr.label_error import label_error
+from nst_asr.recovery import recovery_rate
 from nst_asr.results.conclusions import advice, verdict
 from nst_asr.results.contents import contents
 from nst_asr.results.costs import noted, spent
@@ -21,16 +23,15 @@ from nst_asr.results.examples import examples
 from nst_asr.results.filtering import filtering
 from nst_asr.results.fusing import fusing
 from nst_asr.results.gauging import gauging
-from nst_asr.results.judged import judged, labels, verdicts
+from nst_asr.results.judged import judged, refuse_uneven
 from nst_asr.results.laps import add_laps
 from nst_asr.results.leaks import leaks
 from nst_asr.results.plan_of import plan_of
 from nst_asr.results.token_shares import token_shares
 from nst_asr.results.training import training
-from nst_asr.score import Score, compare, read_score, recovery_rate
+from nst_asr.score import Score, compare, read_score
 from nst_asr.side_by_side import readable
 from nst_asr.store import StoreError, read_json, write_json
-from nst_asr.verdicts import KEPT
 
 SCHEMA = 1  # grows when a key changes its meaning or goes away; new keys do not count
 _ABOUT = (
@@ -58,9 +59,11 @@ def collect(run: Path, truth: Truth | None = None) -> dict[str, Any]:
 
     With the `truth` of a simulated pool the error of the labels is in it; without, what an earlier results.json in the
     folder says of it is kept (labels are made once). Raises StoreError where `run` is no run folder, or its teacher
-    has not been scored yet.
+    has not been scored yet; CorpusError where the truth is that of another pool.
     """
     about = about_run(run)
+    if about["seed"] is None or about["corpus"] is None:
+        raise StoreError(f"{run / 'run.json'}: no seed or no corpus in it, so nst-asr did not write it")
     scores, tests = _scores(run)
     costs, peak = _costs(run)
     oracle, oracle_test = _score(run / "oracle/score.json"), _score(run / "oracle/test.json")
@@ -95,10 +98,7 @@ def collect(run: Path, truth: Truth | None = None) -> dict[str, Any]:
 
 def about_run(run: Path) -> dict[str, Any]:
     """What run.json says of a run: its recipe, seed, corpus and terms. Raises StoreError where there is none."""
-    path = run / "run.json"
-    if not path.exists():
-        raise StoreError(f"{run}: no run.json in it, so it is no run folder; give the folder that --exp named")
-    content = read_json(path)
+    content = about(run)
     return {name: content.get(name) for name in _ABOUT}
 
 
@@ -147,7 +147,8 @@ def _generation(
         return found | _NO_LABELS
     teacher = teacher_of(run, number)
     with readable(folder):
-        amounts, label_error = _amounts(folder), _label_error(run, number, truth)
+        refuse_uneven(folder)
+        amounts, errors = _amounts(folder), _label_error(run, number, truth)
         filtered = filtering(run, number)
         about = {
             "filter": filtered,
@@ -164,7 +165,7 @@ def _generation(
         "comparison": comparison.to_json(),
         "succession": _json(folder / "6-teacher.json"),
         **amounts,
-        "label_error": label_error,
+        "label_error": errors,
         "noise": _json(folder / "noise.json"),
         "alarms": (_json(folder / "3-alarms.json") or {}).get("alarms"),
         "examples": examples(run, number, teacher, truth),
@@ -216,18 +217,8 @@ def _label_error(run: Path, number: int, truth: Truth | None) -> dict[str, Any] 
     """The error of all labels with a known truth, and of those among them that were kept: no rate where none was."""
     if truth is None:
         return _earlier(run, number)
-    folder = run / f"gen{number}"
-    rows = pl.concat([labels(folder).select("id", "label"), verdicts(folder).select("verdict")], how="horizontal")
-    known = truth.rows.select("id", true="label")
-    pairs = rows.collect().join(known, on="id", how="inner", maintain_order="left")
-    counts = align_counts(pairs["true"].to_list(), pairs["label"].fill_null("").to_list())
-    kept = (pairs["verdict"].cast(pl.String) == KEPT).to_numpy()
-    return {"before": _rate(counts), "after": _rate(counts[kept])} if len(pairs) else None
-
-
-def _rate(counts: Any) -> dict[str, Any]:
-    errors, words = int(counts[:, :3].sum()), int(counts[:, 3].sum())
-    return {"errors": errors, "words": words, "rate": errors / max(words, 1) if len(counts) else None}
+    before, after = label_error(judged(run / f"gen{number}").select("id", "label", "kept").collect(), truth.rows)
+    return {"before": before.to_json(), "after": after.to_json()}
 
 
 def _earlier(run: Path, number: int) -> dict[str, Any] | None:

@@ -60,7 +60,7 @@ def _rates(results: Results, found: Mapping[str, Any]) -> str:
     change = found["comparison"]
     return (
         f"{terms_of(results).error} {percent(first)} became {percent(last)} on {found['on']}, "
-        f"{_points(change['difference'], change['low'], change['high'])}"
+        f"{_points(change['difference'], change['low'], change['high'])}{', significant' * change['significantly_better']}"
     )
 
 

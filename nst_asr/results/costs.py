@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+_AS_LARGE = 0.99  # of the largest memory: as large as that
 _MEMORY = ("peak_memory_mb", "step_memory_mb", "gpu_memory_mb")
 _KINDS = {
     "training": re.compile(r"student"),
@@ -35,7 +36,7 @@ def spent(run: Path) -> dict[str, Any]:
 def noted(run: Path) -> Iterator[dict[str, Any]]:
     """The lines of steps.jsonl that are whole."""
     path = run / "steps.jsonl"
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
             yield json.loads(line)
         except json.JSONDecodeError:
@@ -79,5 +80,7 @@ def _largest(steps: list[dict[str, Any]]) -> Mapping[str, Any] | None:
     known = [step for step in steps if step["step_memory_mb"] is not None]
     if not known:
         return None
-    found = max(known, key=lambda step: step["step_memory_mb"])
+    most = max(step["step_memory_mb"] for step in known)
+    # memory that a step was given is not taken back at once: those after it look as large
+    found = next(step for step in known if step["step_memory_mb"] >= _AS_LARGE * most)
     return {"step": found["step"], "memory_mb": found["step_memory_mb"]}

@@ -9,6 +9,9 @@ from nst_asr import config
 
 
 def plan_of(run: Path) -> dict[str, Any]:
-    """What plan.yaml in a run folder says; nothing where there is none. Raises ConfigError where it cannot be read."""
+    """What plan.yaml in a run folder says; nothing where there is none (`course.plan_of` refuses that).
+
+    Raises ConfigError where it cannot be read.
+    """
     path = run / "plan.yaml"
     return config.read(path) if path.exists() else {}

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from nst_asr.align import Costs, Step, aligned
+from nst_asr.score import ERRORS
 from nst_asr.scoring.system import System
 from nst_asr.scoring.texts import counted
 
@@ -24,8 +25,7 @@ def chosen(system: System, *, worst: bool, most: int | None) -> pl.DataFrame:
     worst: those with errors, most of them first, then the highest rate, then the first in the file; else all of them,
     in its order. most: how many, None for all.
     """
-    errors = pl.sum_horizontal("substitutions", "deletions", "insertions").alias("errors")
-    table = system.pairs.with_columns(system.score.utterances.select(errors, "words"))
+    table = system.pairs.with_columns(system.score.utterances.select("words", errors=ERRORS))
     if worst:
         share = pl.col("errors") / pl.col("words").clip(1)
         table = table.filter(pl.col("errors") > 0).sort("errors", share, descending=True, maintain_order=True)

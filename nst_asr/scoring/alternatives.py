@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice, product
 
-import numpy as np
 import polars as pl
 
-from nst_asr.align import Costs, align_counts
+from nst_asr.align import Costs, align_counts, cost
 from nst_asr.scoring.texts import ScoringError, Texts, counted
 
-_PRICES: dict[Costs, tuple[int, int, int]] = {"unit": (1, 1, 1), "sclite": (4, 3, 3)}
 _MOST = 1000  # readings of one reference
 _NOTHING = "@"  # an alternative without words
 
@@ -56,8 +54,7 @@ def closest(pairs: pl.DataFrame, costs: Costs) -> pl.Series:
     rows = pairs.with_row_index("row").filter(pl.col("alternatives").is_not_null())
     each = rows.select("row", "heard", reading="alternatives").explode("reading")
     counts = align_counts(each["reading"], each["heard"], costs=costs)
-    price = counts[:, :3].astype(np.int64) @ np.array(_PRICES[costs])
-    best = each.with_columns(price=pl.Series(price)).sort("row", "price", maintain_order=True)
+    best = each.with_columns(cost=pl.Series(cost(counts, costs))).sort("row", "cost", maintain_order=True)
     best = best.group_by("row", maintain_order=True).first()
     return pairs["label"].scatter(best["row"], best["reading"])
 

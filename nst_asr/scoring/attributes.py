@@ -13,7 +13,7 @@ from nst_asr.scoring.delimited import read_cells
 from nst_asr.scoring.formats import guess
 from nst_asr.scoring.json_lines import read_columns
 from nst_asr.scoring.kaldi import read_kaldi
-from nst_asr.scoring.tables import parts_of
+from nst_asr.scoring.tables import parts_of, refuse_nested
 from nst_asr.scoring.text_lines import LINE
 from nst_asr.scoring.texts import NUMBERS, SYNONYMS, ScoringError, finite, first_named
 from nst_asr.store import read_table
@@ -67,6 +67,9 @@ def attributed(
     for each in from_id:
         matched = pl.col("id").str.extract(each.pattern, 1 if re.compile(each.pattern).groups else 0)
         references = references.with_columns(matched.alias(each.name))
+        if each.name in NUMBERS:
+            _refuse_no_numbers(f"--from-id {each.name}={each.pattern}", references, {each.name: each.name})
+            references = references.with_columns(_typed(each.name, each.name).alias(each.name))
         gaps = references[each.name].null_count()
         if gaps == len(references):
             raise ScoringError(f"--from-id {each.name}={each.pattern}: matches no id, such as {references['id'][0]}")
@@ -97,6 +100,7 @@ def side_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
             f"{path}: none of the columns {', '.join(names)} is in it (it has {', '.join(table.columns)}); name one "
             "with --by or --blocks"
         )
+    refuse_nested(path, table.schema, chosen.values())
     _refuse_no_numbers(path, table, chosen)
     stripped = pl.col("id").cast(pl.String).str.strip_chars()
     found = table.select(stripped, **{name: _typed(name, theirs) for name, theirs in chosen.items()}).unique()
@@ -117,13 +121,13 @@ def _table(path: Path) -> pl.DataFrame:
     raise ScoringError(f"{path}: no table; give .csv, .tsv, .jsonl or .parquet with a column id, or Kaldi's utt2spk")
 
 
-def _refuse_no_numbers(path: Path, table: pl.DataFrame, chosen: Mapping[str, str]) -> None:
-    """Raise ScoringError for an id whose seconds are no number; blank ones are unknown."""
+def _refuse_no_numbers(source: Path | str, table: pl.DataFrame, chosen: Mapping[str, str]) -> None:
+    """Raise ScoringError, which names the source, for an id whose seconds are no number; blank ones are unknown."""
     for name in set(NUMBERS) & set(chosen):
         text = pl.col(chosen[name]).cast(pl.String).str.strip_chars()
         odd = table.filter((text != "") & text.cast(pl.Float64, strict=False).is_null())
         if len(odd):
-            raise ScoringError(f"{path}: {odd['id'][0]}: {chosen[name]} = {odd[chosen[name]][0]!r} is no number")
+            raise ScoringError(f"{source}: {odd['id'][0]}: {chosen[name]} = {odd[chosen[name]][0]!r} is no number")
 
 
 def _typed(name: str, theirs: str) -> pl.Expr:

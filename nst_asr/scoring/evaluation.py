@@ -10,7 +10,8 @@ import polars as pl
 
 from nst_asr import __version__
 from nst_asr.key import Key
-from nst_asr.score import recovery_rate, score
+from nst_asr.recovery import recovery_rate
+from nst_asr.score import score
 from nst_asr.scoring.alternatives import closest
 from nst_asr.scoring.attention import empties, warnings
 from nst_asr.scoring.comparison import compared, in_words_of

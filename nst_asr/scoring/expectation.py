@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from nst_asr.estimate import Estimate, estimate
+from nst_asr.score import ERRORS
 from nst_asr.scoring.system import System
 from nst_asr.scoring.texts import ScoringError, Texts
 
@@ -22,9 +21,8 @@ def expected(system: System, pool: Texts) -> Estimate:
                 "CTM that has one, or name its column with --confidence"
             )
     found = system.score
-    wrong = pl.sum_horizontal("substitutions", "deletions", "insertions").alias("errors")
     kept = [name for name in found.utterances.columns if name in ("id", "group", "words", found.over)]
-    counted = found.utterances.select(*kept, wrong).with_columns(system.pairs["heard"].alias("label"))
+    counted = found.utterances.select(*kept, errors=ERRORS).with_columns(system.pairs["heard"].alias("label"))
     sure = system.source.rows.select("id", "confidence")
     dev = counted.join(sure, on="id", how="left", maintain_order="left")
     group = {"group": "speaker"} if "speaker" in pool.rows.columns else {}

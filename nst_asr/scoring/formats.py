@@ -32,6 +32,7 @@ FORMATS = {
     "quoted-tsv": "quoted TSV",
     "table": "Parquet table",
 }
+WITHOUT_COLUMNS = ("kaldi", "trn", "ctm", "stm")
 _SUFFIXES = {f".{name}": name for name in ("trn", "ctm", "stm", "jsonl", "csv", "tsv")}
 _SUFFIXES |= {".ndjson": "jsonl", ".parquet": "table"}
 _LOOKED_AT = 100  # lines by which a format is guessed
@@ -49,7 +50,7 @@ def read(path: Path, form: str | None, wanted: Wanted, segments: pl.DataFrame | 
     segments: those of an STM, for the words of a CTM. Raises ScoringError, ManifestError, StoreError.
     """
     name, guessed = (form, False) if form else guess(path)
-    if wanted.text is not None and name in ("kaldi", "trn", "ctm", "stm"):
+    if wanted.text is not None and name in WITHOUT_COLUMNS:
         raise ScoringError(f"{path}: {FORMATS[name]} has no columns, so --{wanted.role}-column means nothing for it")
     texts = _read(path, name, wanted, segments)
     if texts.rows.is_empty():

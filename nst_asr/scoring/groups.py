@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from nst_asr.bootstrap import rate
-from nst_asr.score import Score
+from nst_asr.score import ERRORS, KINDS, Score
 from nst_asr.scoring.texts import ScoringError
 
 BANDS = (2.0, 5.0, 10.0, 15.0, 20.0, 30.0)  # seconds, where one band ends and the next begins
@@ -18,7 +18,7 @@ DURATION = "duration"
 UNKNOWN = "(unknown)"
 _MOST_INTERVALS = 200  # groups; of more, each would wait for a thousand resamples
 _MOST_KINDS = 20  # fractions of more kinds than this are cut into fifths
-_COUNTS = ("substitutions", "deletions", "insertions", "words", "character_errors", "characters")
+_COUNTS = (*KINDS, "words", "character_errors", "characters")
 
 
 def parse_bands(given: str) -> tuple[float, ...]:
@@ -40,9 +40,10 @@ def column_of(references: pl.DataFrame, name: str, bands: Sequence[float] = BAND
     """
     source = "seconds" if name == DURATION else name
     if source not in references.columns or references[source].null_count() == len(references):
+        files = "with a column seconds, or Kaldi's utt2dur," if name == DURATION else "that has it"
         raise ScoringError(
-            f"--by {name}: not known of the references; give a file that has it with --side, or read it off the ids: "
-            f"--from-id {name}=REGEX"
+            f"--by {name}: not known of the references; give a file {files} with --side, or read the column off the "
+            f"ids: --from-id {source}=REGEX"
         )
     if name == DURATION:
         return _banded(references["seconds"], bands, " s")
@@ -64,16 +65,15 @@ def by_group(score: Score, groups: pl.Series) -> list[dict[str, Any]]:
     low, high: the 95 % interval of the rate as `Score.interval` has it, null where there are more than 200 groups.
     """
     table = score.utterances.with_columns(groups.alias("by"))
-    wrong = pl.sum_horizontal(_COUNTS[:3]) > 0
     sums = table.group_by("by").agg(
-        pl.len().alias("utterances"), wrong.sum().alias("sentence_errors"), pl.col(_COUNTS).cast(pl.Int64).sum()
+        pl.len().alias("utterances"), (ERRORS > 0).sum().alias("sentence_errors"), pl.col(_COUNTS).cast(pl.Int64).sum()
     )
     parts = table.partition_by("by", as_dict=True) if len(sums) <= _MOST_INTERVALS else {}
     return [_row(each, parts.get((each["by"],))) for each in sums.sort("by").iter_rows(named=True)]
 
 
 def _row(sums: dict[str, Any], part: pl.DataFrame | None) -> dict[str, Any]:
-    errors = sum(sums[name] for name in _COUNTS[:3])
+    errors = sum(sums[name] for name in KINDS)
     low, high = Score(part).interval if part is not None else (None, None)
     return {
         "group": sums["by"],
@@ -83,7 +83,7 @@ def _row(sums: dict[str, Any], part: pl.DataFrame | None) -> dict[str, Any]:
         "rate": float(rate(np.array(errors), np.array(sums["words"]))),
         "low": low,
         "high": high,
-        **{name: sums[name] for name in _COUNTS[:3]},
+        **{name: sums[name] for name in KINDS},
         "sentence_errors": sums["sentence_errors"],
         "character_rate": float(rate(np.array(sums["character_errors"]), np.array(sums["characters"]))),
     }

@@ -11,13 +11,11 @@ import polars as pl
 
 from nst_asr.scoring.alternatives import refuse_alternatives, with_alternatives
 from nst_asr.scoring.attributes import attributed, refuse_own_names
-from nst_asr.scoring.formats import read
+from nst_asr.scoring.formats import WITHOUT_COLUMNS, read
 from nst_asr.scoring.normalisation import Normalisation, normalisation
 from nst_asr.scoring.pairing import pair, without_doubles
 from nst_asr.scoring.request import Request
 from nst_asr.scoring.texts import ScoringError, Texts, Wanted
-
-_WITH_COLUMNS = ("jsonl", "csv", "tsv", "quoted-tsv", "table")
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ def _reference(request: Request) -> Texts:
 def _hypothesis(request: Request, name: str, reference: Texts) -> Texts:
     path, form = request.systems[name], request.hypothesis_format
     if not request.hypotheses:
-        if reference.format not in _WITH_COLUMNS:
+        if reference.format in WITHOUT_COLUMNS:
             raise ScoringError(f"{path}: the only file, and {reference.about} holds no hypotheses; name some")
         form = form or (reference.format if path == request.reference else None)
     wanted = Wanted("hypothesis", request.hypothesis_column, confidence=request.confidence)

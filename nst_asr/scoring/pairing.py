@@ -44,8 +44,8 @@ def without_doubles(texts: Texts) -> Texts:
         first = differing.row(0, named=True)
         at = f" (lines {', '.join(map(str, first['lines'][:_NAMED]))})" if "lines" in first else ""
         raise ScoringError(
-            f"{texts.path}: {first['id']} has {first['text']} different texts{at}; {len(differing)} such ids; keep one "
-            "of each"
+            f"{texts.path}: {first['id']} has {first['text']} different texts{at}; "
+            f"{counted(len(differing), 'such id')}; keep one of each"
         )
     rows = texts.rows.unique("id", keep="first", maintain_order=True)
     note = f"{counted(len(texts.rows) - len(rows), 'repeated utterance')} dropped, such as {doubled['id'][0]}"

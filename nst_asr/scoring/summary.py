@@ -11,13 +11,14 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 
 from nst_asr.bootstrap import RESAMPLES
+from nst_asr.percent import bounds
+from nst_asr.score import KINDS
 from nst_asr.scoring.texts import counted
 
 Numbers = Mapping[str, Any]
 
 _WIDTH = 96
 _MOST_GROUPS = 20
-_KINDS = ("substitutions", "deletions", "insertions")
 _COSTS = {
     "unit": "1 for a substitution, a deletion, an insertion",
     "sclite": "sclite's: 4 for a substitution, 3 for a deletion or an insertion",
@@ -93,12 +94,12 @@ def _rates(hypotheses: Mapping[str, Numbers], names: Mapping[str, str]) -> str:
     rows = [["", "WER", "95 % interval", "Corr", "Sub", "Del", "Ins", "CER", "S.Err"]]
     for name, one in hypotheses.items():
         score = one["score"]
-        shares = [score[kind] / max(score["words"], 1) for kind in ("correct", *_KINDS)]
+        shares = [score[kind] / max(score["words"], 1) for kind in ("correct", *KINDS)]
         rows.append(
             [
                 names[name],
                 _percent(score["rate"]),
-                _interval(score["low"], score["high"]),
+                bounds(score["low"], score["high"], 2),
                 *map(_percent, (*shares, score["characters"]["rate"], score["sentence_rate"])),
             ]
         )
@@ -133,13 +134,13 @@ def _sides(row: Numbers, others: Sequence[Mapping[str, Numbers]]) -> list[str]:
 
 
 def _group(row: Numbers) -> list[str]:
-    shares = [row[kind] / max(row["words"], 1) for kind in _KINDS]
+    shares = [row[kind] / max(row["words"], 1) for kind in KINDS]
     return [
         str(row["group"]),
         f"{row['utterances']:,}",
         f"{row['words']:,}",
         _percent(row["rate"]),
-        _interval(row["low"], row["high"]),
+        bounds(row["low"], row["high"], 2),
         *map(_percent, (*shares, row["sentence_errors"] / row["utterances"])),
     ]
 
@@ -149,9 +150,9 @@ def _confusions(hypotheses: Mapping[str, Numbers], names: Mapping[str, str]) -> 
         found = one["confusions"]
         if not found or not any(found["kinds"].values()):
             continue
-        columns = [[f"{kind} ({counted(found['kinds'][kind], 'kind')})"] for kind in _KINDS]
-        columns[0] += [f"{row['count']:>6,}  {row['reference']} -> {row['hypothesis']}" for row in found[_KINDS[0]]]
-        for column, kind in zip(columns[1:], _KINDS[1:], strict=True):
+        columns = [[f"{kind} ({counted(found['kinds'][kind], 'kind')})"] for kind in KINDS]
+        columns[0] += [f"{row['count']:>6,}  {row['reference']} -> {row['hypothesis']}" for row in found[KINDS[0]]]
+        for column, kind in zip(columns[1:], KINDS[1:], strict=True):
             column += [f"{row['count']:>6,}  {row['word']}" for row in found[kind]]
         widths = [max(map(cell_len, column)) for column in columns]
         lines = [
@@ -197,7 +198,7 @@ def _recovery(name: str, found: Numbers) -> str:
     line = f"recovery rate of {name}: {100 * found['rate']:.1f} % of the way from baseline to oracle"
     if found["low"] is None:
         return f"{line} ({found['reason']})"
-    return f"{line} [{100 * found['low']:.1f}, {100 * found['high']:.1f}]"
+    return f"{line} {bounds(found['low'], found['high'])}"
 
 
 def _estimate(found: Numbers, names: Mapping[str, str]) -> Iterator[str]:
@@ -211,10 +212,6 @@ def _estimate(found: Numbers, names: Mapping[str, str]) -> Iterator[str]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2f}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"[{100 * low:.2f}, {100 * high:.2f}]"
 
 
 def _grid(rows: Sequence[Sequence[str]]) -> str:

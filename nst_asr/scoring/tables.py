@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import polars as pl
@@ -27,6 +27,7 @@ def read_labels(path: Path) -> pl.DataFrame:
     for column in ("id", "label"):
         if column not in found.columns:
             raise ScoringError(f"{path}: no column {column} (it has {', '.join(found.columns)}); name one so")
+    refuse_nested(path, found.schema, ("id", "label", "group", "confidence"))
     return found.with_columns(pl.col("id", "label").cast(pl.String))
 
 
@@ -40,8 +41,12 @@ def read_parquet(path: Path, wanted: Wanted) -> Texts:
     def part(file: Path) -> pl.DataFrame:
         try:
             scan = pl.scan_parquet(file, glob=False)
-            chosen.update(selection(path, scan.collect_schema().names(), wanted))
+            schema = scan.collect_schema()
+            chosen.update(selection(path, schema.names(), wanted))
+            refuse_nested(path, schema, chosen.values())
             return scan.select(_typed(ours, name) for ours, name in chosen.items()).collect()
+        except pl.exceptions.InvalidOperationError as error:
+            raise ScoringError(f"{path}: {_first_line(error)}; give numbers, or leave the column out") from None
         except (pl.exceptions.PolarsError, OSError):
             read_table(file)  # which says so where the file is damaged
             raise
@@ -54,6 +59,13 @@ def read_parquet(path: Path, wanted: Wanted) -> Texts:
     return Texts(path, "table", rows, about=f"{chosen['id']}, {chosen['text']}")
 
 
+def refuse_nested(path: Path, schema: pl.Schema, names: Iterable[str]) -> None:
+    """Raise ScoringError for the first of these columns that holds lists or structs, where a text or number belongs."""
+    for name in names:
+        if name in schema and schema[name].is_nested():
+            raise ScoringError(f"{path}: the column {name} is {schema[name]}; give a text or a number in each row")
+
+
 def _typed(ours: str, name: str) -> pl.Expr:
     return pl.col(name).cast(pl.Float64 if ours in NUMBERS else pl.String).alias(ours)
 
@@ -62,7 +74,7 @@ def _whole(path: Path, read: Callable[[Path], pl.DataFrame]) -> pl.DataFrame:
     try:
         return pl.concat([read(part) for part in parts_of(path)])
     except pl.exceptions.PolarsError as error:
-        raise ScoringError(f"{path}: parts with different columns ({error}); label anew") from None
+        raise ScoringError(f"{path}: parts with different columns ({_first_line(error)}); label anew") from None
 
 
 def _read(path: Path) -> pl.DataFrame:
@@ -73,5 +85,9 @@ def _read(path: Path) -> pl.DataFrame:
     try:
         return pl.read_csv(path, separator="\t", infer_schema=False, quote_char=None)
     except pl.exceptions.PolarsError as error:
-        why = str(error).partition("\n")[0]  # what follows are Polars's options
-        raise ScoringError(f"{path}: no tab-separated table that can be read ({why})") from None
+        raise ScoringError(f"{path}: no tab-separated table that can be read ({_first_line(error)})") from None
+
+
+def _first_line(error: Exception) -> str:
+    """What Polars says is wrong, without its options, plans and hints."""
+    return str(error).partition("\n")[0]

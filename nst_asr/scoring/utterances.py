@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from nst_asr.rows import write_rows
+from nst_asr.score import ERRORS
 from nst_asr.scoring.system import System
 from nst_asr.scoring.texts import ScoringError
 from nst_asr.store import written_aside
@@ -39,10 +40,9 @@ def write_utterances(path: Path, systems: Sequence[System], references: pl.DataF
 def _rows(system: System, references: pl.DataFrame) -> pl.DataFrame:
     counts = system.score.utterances.drop("id", "group")
     counts = counts.select(name for name in counts.columns if counts.schema[name].is_integer())
-    errors = pl.sum_horizontal("substitutions", "deletions", "insertions")
     known = [name for name in _KNOWN if name in references.columns]
     return references.select(pl.lit(system.name).alias("hypothesis"), "id", *known).with_columns(
-        *counts.with_columns(rate=errors / pl.col("words").clip(1)).get_columns(),
+        *counts.with_columns(rate=ERRORS / pl.col("words").clip(1)).get_columns(),
         system.pairs["label"].alias("reference"),
         system.pairs["heard"].alias("text"),
     )

@@ -46,7 +46,7 @@ def add_score_wer(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_scoring(add)
     _add_grouping(add)
     _add_showing(add)
-    add.set_defaults(verb=_score_wer)
+    add.set_defaults(verb=_score_wer, goes_on="hypotheses")
 
 
 def _add_reading(add: argparse.ArgumentParser) -> None:
@@ -123,6 +123,7 @@ def _add_showing(add: argparse.ArgumentParser) -> None:
 
 
 def _score_wer(options: argparse.Namespace) -> int:
+    from nst_asr.outputs import refuse_outputs
     from nst_asr.scoring.evaluation import evaluate
     from nst_asr.scoring.pra import write_pra
     from nst_asr.scoring.summary import describe
@@ -130,7 +131,8 @@ def _score_wer(options: argparse.Namespace) -> int:
     from nst_asr.store import write_json
 
     request = _request(options)
-    _refuse_overwriting(options)
+    read = (options.reference, *options.hypotheses, *options.side, *map(Path, options.normalise))
+    refuse_outputs(options, ("utterances", "pra", "json"), (*read, options.baseline, options.oracle, options.estimate))
     if options.utterances:
         refuse_suffix(options.utterances)
     found = evaluate(request)
@@ -154,7 +156,7 @@ def _request(options: argparse.Namespace) -> Request:
 
     _refuse_idle(options)
     given: dict[str, Any] = {name: getattr(options, name) for name in _SAME}
-    return Request(
+    request = Request(
         hypotheses=tuple(options.hypotheses),
         normalise=tuple(options.normalise),
         by=tuple(dict.fromkeys(options.by)),
@@ -164,6 +166,8 @@ def _request(options: argparse.Namespace) -> Request:
         pool=options.estimate,
         **given,
     )
+    _refuse_unused(request)
+    return request
 
 
 _SAME = (
@@ -194,17 +198,16 @@ def _refuse_idle(options: argparse.Namespace) -> None:
         raise ScoringError(f"{doubled[0]}: given more than once")
 
 
-def _refuse_overwriting(options: argparse.Namespace) -> None:
-    """Raise ScoringError for a file to write that is one to read, or another one to write."""
+def _refuse_unused(request: Request) -> None:
+    """Raise ScoringError for a column that is read off the ids and asked for by nothing."""
+    from nst_asr.scoring.groups import DURATION
     from nst_asr.scoring.texts import ScoringError
 
-    read = (options.reference, *options.hypotheses, *options.side, *map(Path, options.normalise))
-    others = [path.resolve() for path in (*read, options.baseline, options.oracle, options.estimate) if path]
-    for name in ("utterances", "pra", "json"):
-        path = getattr(options, name)
-        if path and path.resolve() in others:
-            raise ScoringError(f"--{name} {path}: would be written over a file that is read, or written too")
-        others += [path.resolve()] if path else []
+    for name in (each.name for each in request.from_id):
+        if name == DURATION:
+            raise ScoringError(f"--from-id {name}: durations are the column seconds: --from-id seconds=REGEX")
+        if name not in request.columns:
+            raise ScoringError(f"--from-id {name} means nothing without --by {name} or --blocks {name}")
 
 
 def _show_alignments(found: Evaluation, options: argparse.Namespace, request: Request) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from torch import Tensor
 
 from nst_asr.align import align_counts
+from nst_asr.percent import percent
 from nst_asr.speech import decode, fusion
 from nst_asr.speech.beam import Found, LmPlan
 from nst_asr.speech.decode import DecodePlan
@@ -186,8 +187,8 @@ def _told(plan: DecodePlan, search: Search, found: Fusion) -> dict[str, Any]:
     pays = best.decoded < alone
     point = best.point if pays or not _may_be_off(plan) else _OFF
     reason = (
-        f"WER on dev {alone:.2%} without a language model, {best.decoded:.2%} with weight {best.point.weight:g}, "
-        f"neural weight {best.point.neural_weight:g} and bonus {best.point.bonus:g}"
+        f"WER on dev {percent(alone)} without a language model, {percent(best.decoded)} with weight "
+        f"{best.point.weight:g}, neural weight {best.point.neural_weight:g} and bonus {best.point.bonus:g}"
     )
     if point == _OFF:
         reason += ": it does not pay, its weight is 0"

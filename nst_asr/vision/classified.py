@@ -34,10 +34,9 @@ def classified(folder: Path, rows: pl.DataFrame, device: str) -> Guesses:
     # a stable order: of equal probabilities the first class
     best = np.argsort(-shares, axis=1, kind="stable")[:, 0]
     places = np.broadcast_to(np.arange(shares.shape[1], dtype=np.int32), shares.shape)
-    soft = {name: pl.Series(np.ascontiguousarray(part)).arr.to_list() for name, part in _named(places, shares).items()}
+    soft = {
+        name: pl.Series(np.ascontiguousarray(part)).arr.to_list()
+        for name, part in (("soft_index", places), ("soft_prob", shares))
+    }
     table = pl.DataFrame({"id": rows["id"], "label": [model.classes[k] for k in best.tolist()], **soft})
     return Guesses(table, model.classes)
-
-
-def _named(places: np.ndarray, shares: np.ndarray) -> dict[str, np.ndarray]:
-    return {"soft_index": places, "soft_prob": shares}

@@ -40,11 +40,8 @@ def corrupted(paths: Sequence[Path], reference: pl.DataFrame, baseline: str | No
     for path in paths:
         errors = _errors(path, reference)
         top1 = 1 - float(np.mean(list(errors.values())))
-        relative = {}
-        if base is not None:
-            with _of(path):
-                relative = {"ce": corruption_errors(errors, base), "mce": mean_corruption_error(errors, base)}
-        found[str(path)] = {"errors": errors, "top1": top1, **relative}
+        with _of(path):
+            found[str(path)] = relative({"errors": errors, "top1": top1}, base and {"errors": base})
     return found
 
 
@@ -58,12 +55,24 @@ def perturbed(paths: Sequence[Path], baseline: str | None) -> dict[str, Any]:
     base = _baseline(baseline, _flips, ALEXNET_FLIPS)
     for path in paths:
         flips = _flips(path)
-        relative = {}
-        if base is not None:
-            with _of(path):
-                relative = {"fr": flip_rates(flips, base), "mfr": mean_flip_rate(flips, base)}
-        found[str(path)] = {"flips": flips, "flip": float(np.mean(list(flips.values()))), **relative}
+        with _of(path):
+            flip = float(np.mean(list(flips.values())))
+            found[str(path)] = relative({"flips": flips, "flip": flip}, base and {"flips": base})
     return found
+
+
+def relative(scored: dict[str, Any], base: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The numbers of a model, and beside a baseline's ce and mce (of `errors`) or fr and mfr (of `flips`).
+
+    Raises RobustnessError as `robustness.corruption_errors` and `flip_rates`.
+    """
+    if base is not None and "errors" in scored:
+        errors = scored["errors"], base["errors"]
+        return scored | {"ce": corruption_errors(*errors), "mce": mean_corruption_error(*errors)}
+    if base is not None and "flips" in scored:
+        flips = scored["flips"], base["flips"]
+        return scored | {"fr": flip_rates(*flips), "mfr": mean_flip_rate(*flips)}
+    return scored
 
 
 def _baseline(given: str | None, read: Callable[[Path], dict[str, Any]], alexnet: Mapping[str, Any]) -> Any:

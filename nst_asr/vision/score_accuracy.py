@@ -39,21 +39,26 @@ def add_score_accuracy(
     add.add_argument("--perturbed-baseline", metavar="TABLE", help="of mFR: another such table, or alexnet")
     add.add_argument("--json", type=Path, metavar="OUT", help="write all numbers there")
     add.add_argument("--device", default="auto", help="of the models: cpu, cuda, cuda:1; default: cuda if there is one")
-    add.set_defaults(verb=verb)
+    add.set_defaults(verb=verb, goes_on="tables")
 
 
 def score_accuracy(options: argparse.Namespace) -> str:
     """What the options ask for, as text; the same numbers are written as JSON where --json says.
 
-    Raises AccuracyError, ScoreError, BlockError, ScoringError, RobustnessError, ManifestError, StoreError, ConfigError.
+    Raises AccuracyError, OutputError, ScoreError, BlockError, ScoringError, RobustnessError, ManifestError, StoreError,
+    ConfigError.
     """
     from nst_asr.accuracy.accuracies import accuracies
     from nst_asr.accuracy.classes import write_matrix
     from nst_asr.accuracy.guesses import beside
     from nst_asr.accuracy.text import text
+    from nst_asr.outputs import refuse_outputs
     from nst_asr.store import write_json
 
     _refuse_what_does_not_fit(options)
+    baselines = [Path(given) for given in (options.corrupted_baseline, options.perturbed_baseline) if given]
+    read = (*options.tables, options.manifest, options.classes, *options.corrupted, *options.perturbed, *baselines)
+    refuse_outputs(options, ("confusion", "json"), read)
     reference = _reference(options)
     heard = {} if reference is None else _heard(options, reference)
     found: dict[str, Any] = {"hypotheses": {}, "comparisons": []}

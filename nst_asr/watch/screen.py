@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -39,7 +40,7 @@ def _models(state: State) -> RenderableType:
         found = row.amounts
         cells = [NONE, NONE, ""]
         if found:
-            share = percent(found.kept_hours / found.hours, 1) if found.hours else ""
+            share = "" if found.kept_share is None else percent(found.kept_share, 1)
             cells = [terms.count(found.hours), terms.count(found.kept_hours), share]
         rates = [rate_of(row.scores.get(name)) or NONE for name in shown]
         table.add_row(row.name, *map(Text, cells), *map(Text, rates))
@@ -49,5 +50,6 @@ def _models(state: State) -> RenderableType:
 def _work(state: State) -> list[RenderableType]:
     found: list[RenderableType] = [Text(state.step or "", style="bold")]
     if isinstance(state.work, Training | Labeling) and state.work.total:
-        found.append(ProgressBar(total=state.work.total, completed=state.work.done, width=60))
+        # the bar ends no line of its own
+        found.append(Padding(ProgressBar(total=state.work.total, completed=state.work.done, width=60), 0))
     return [*found, Text(", ".join(facts(state)))]

@@ -12,8 +12,8 @@ from typing import Any
 
 from nst_asr.alarms import describe
 from nst_asr.amounts import amounts
-from nst_asr.course import Course, course, parts_of, plan_of, updates_of
-from nst_asr.store import StoreError, part_of, read_json
+from nst_asr.course import Course, about, course, parts_of, plan_of, updates_of
+from nst_asr.store import part_of, read_json
 from nst_asr.terms import Terms
 from nst_asr.watch.events import Events
 from nst_asr.watch.state import Labeling, Row, State, Taken, Training
@@ -37,8 +37,7 @@ class Watcher:
         self._counted: str | None = None  # the step that `_parts` are of
         self._steps_read, self._seconds = 0, 0.0
         self._new: list[Taken] = []  # steps that no state has told of yet
-        if not (run / "run.json").exists():
-            raise StoreError(f"{run}: no run.json in it, so it is no run folder; give the folder that --exp named")
+        about(run)
 
     def look(self) -> State:
         """What the folder says now."""
@@ -49,13 +48,13 @@ class Watcher:
 
     def _look(self) -> State:
         busy = working(self.run)  # first: a run that ends meanwhile has written all by then
-        about = self._json(self.run / "run.json")
+        noted = self._json(self.run / "run.json")
         found = course(self.run, self._plan())
         self._new += self._taken()
         state = State(
-            recipe=str(about["recipe"]),
-            seed=about["seed"],
-            terms=Terms(**(about.get("terms") or {})),
+            recipe=str(noted.get("recipe")),
+            seed=noted.get("seed"),
+            terms=Terms(**(noted.get("terms") or {})),
             rows=tuple(self._rows()),
             step=found.current,
             left=found.left,

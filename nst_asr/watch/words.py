@@ -15,7 +15,7 @@ def amounts_of(row: Row, terms: Terms) -> str:
     if row.amounts is None:
         return ""
     found = row.amounts
-    share = f" ({percent(found.kept_hours / found.hours, 1)})" if found.hours else ""
+    share = "" if found.kept_share is None else f" ({percent(found.kept_share, 1)})"
     return f"{terms.count(found.hours)} {terms.amount} labeled, {terms.count(found.kept_hours)} kept{share}"
 
 

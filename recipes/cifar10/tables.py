@@ -22,9 +22,10 @@ from nst_asr.corpus import Truth
 from nst_asr.key import Key
 from nst_asr.recipe_results.origin import code_and_machine, commands
 from nst_asr.recipe_results.written import put_into
+from nst_asr.recovery import recovery_rate
 from nst_asr.results import collect
 from nst_asr.rows import read_truth
-from nst_asr.score import read_score, recovery_rate
+from nst_asr.score import read_score
 from nst_asr.store import StoreError, read_json, write_text
 from recipes.cifar10.ablations import PREFIX, WHOLE
 from recipes.cifar10.jobs import CHAINS, DEEP, LABELS, MAGNITUDES, OPS, SMALL, baseline, chain_name

@@ -20,8 +20,9 @@ from nst_asr.align import align_counts
 from nst_asr.estimate import EstimateError, estimate
 from nst_asr.key import Key
 from nst_asr.mapsswe import mapsswe
+from nst_asr.recovery import recovery_rate
 from nst_asr.reliability import reliability
-from nst_asr.score import ScoreError, compare, read_score, recovery_rate, score
+from nst_asr.score import ScoreError, compare, read_score, score
 from nst_asr.store import read_json, write_json
 from nst_asr.vision.robustness import RobustnessError
 from nst_asr.vision.robustness_tables import corrupted, perturbed

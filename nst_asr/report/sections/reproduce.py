@@ -23,9 +23,10 @@ def context(material: Material) -> dict[str, Any]:
     """The plan as it was resolved, beside the table of steps; results.json has the rest."""
     steps: Sequence[Mapping[str, Any]] = material.results.get("steps") or []
     commands = (material.results["command"] or "").splitlines()
+    plan = material.run / "plan.yaml"
     beneath = material.results.get("stage_commands") or []
     return {
-        "plan": (material.run / "plan.yaml").read_text(encoding="utf-8"),
+        "plan": plan.read_text(encoding="utf-8") if plan.exists() else None,
         "beneath": beneath if list(beneath) != commands else [],
         "told": _told,
         "titles": {part: _title(part) for part in material.results["costs"]["parts"]},
