@@ -58,9 +58,10 @@ def _fewer(found: Mapping[str, Any]) -> str:
 def _rates(results: Results, found: Mapping[str, Any]) -> str:
     first, last = (results["generations"][place][found["on"]]["rate"] for place in (0, -1))
     change = found["comparison"]
+    sure = ", significant" if change["significantly_better"] else ""
     return (
         f"{terms_of(results).error} {percent(first)} became {percent(last)} on {found['on']}, "
-        f"{_points(change['difference'], change['low'], change['high'])}{', significant' * change['significantly_better']}"
+        f"{_points(change['difference'], change['low'], change['high'])}{sure}"
     )
 
 
