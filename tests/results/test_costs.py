@@ -40,5 +40,11 @@ def test_the_largest_step_is_known_where_steps_have_memory_of_their_own(tmp_path
     assert spent(note(tmp_path, lines[1]))["costs"]["largest"] is None
 
 
+def test_a_step_that_only_inherits_the_memory_of_the_one_before_is_not_called_the_largest(tmp_path: Path) -> None:
+    lines = [line("gen1/5-score.json", 9.0, 1364.6, step_memory_mb=1364.6)]
+    lines += [line("gen1/6-teacher.json", 0.1, 1364.7, step_memory_mb=1364.7)]
+    assert spent(note(tmp_path, *lines))["costs"]["largest"] == {"step": "gen1/5-score.json", "memory_mb": 1364.6}
+
+
 def test_a_run_of_which_nothing_was_noted_has_no_steps(tmp_path: Path) -> None:
     assert spent(tmp_path) == {"steps": [], "costs": {"parts": {}, "kinds": {}, "largest": None}}
