@@ -200,10 +200,13 @@ def _refuse_idle(options: argparse.Namespace) -> None:
 
 def _refuse_unused(request: Request) -> None:
     """Raise ScoringError for a column that is read off the ids and asked for by nothing."""
+    from nst_asr.scoring.attributes import refuse_own_names
     from nst_asr.scoring.groups import DURATION
     from nst_asr.scoring.texts import ScoringError
 
-    for name in (each.name for each in request.from_id):
+    names = [each.name for each in request.from_id]
+    refuse_own_names(names)
+    for name in names:
         if name == DURATION:
             raise ScoringError(f"--from-id {name}: durations are the column seconds: --from-id seconds=REGEX")
         if name not in request.columns:

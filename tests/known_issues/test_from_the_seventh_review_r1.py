@@ -179,7 +179,7 @@ def test_a_folder_named_dot_to_write_to_ended_in_a_traceback(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = str(written(tmp_path / "x.tsv", labels(["a", "b"]).drop("group")))
-    assert "Is a directory" in said([path, path, "--json", "."], capsys)
+    assert "--json .: a folder; name a file" in said([path, path, "--json", "."], capsys)
 
 
 # robustness from tables

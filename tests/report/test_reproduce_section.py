@@ -103,7 +103,7 @@ def test_a_changed_tree_is_warned_of(recorded: Path, run: Path) -> None:
 def test_the_plan_has_three_levels_and_the_last_is_folded_away(recorded: Path) -> None:
     page, _ = render(recorded)
     text = text_of(page)
-    assert "The plan is recipes/digits/conf/digits.yaml, SHA-256 0123456789abcdef…, with these changes" in text
+    assert "The plan is recipes/digits/conf/digits.yaml, SHA-256 0123456789abcdef…, with these settings" in text
     assert "key value in the file without it seed 1 0 0" in text
     assert f"teacher.fit.updates 800 {results_table.NONE} generation.init teacher scratch" in text
     folded = re.findall(r"<details>.*?</details>", page, flags=re.S)

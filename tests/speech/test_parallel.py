@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from glob import glob
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +124,8 @@ def test_a_killed_worker_is_started_again_and_leaves_no_trace(corpus: Path, tmp_
     command.insert(command.index("--max-restarts=1"), "--standalone")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
-    while process.poll() is None and not list((tmp_path / "killed").rglob("checkpoint-*.pt")):
+    checkpoints = str(tmp_path / "killed/**/checkpoint-*.pt")
+    while process.poll() is None and not glob(checkpoints, recursive=True):  # unlike rglob, folders may go meanwhile
         time.sleep(0.002)
     workers = below(process.pid)
     os.kill(workers[-1], signal.SIGKILL)
